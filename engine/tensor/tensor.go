@@ -1,0 +1,57 @@
+// Package tensor is the arithmetic contract between models and devices.
+package tensor
+
+import "fmt"
+
+// DType is the type of a tensor's elements.
+type DType uint8
+
+// The element types.
+const (
+	F32 DType = iota
+	BF16
+	F16
+	I8
+	I32
+	U8
+)
+
+var dtypeNames = [...]string{"f32", "bf16", "f16", "i8", "i32", "u8"}
+var dtypeSizes = [...]int{4, 2, 2, 1, 4, 1}
+
+// String returns the lower-case name: "bf16".
+func (d DType) String() string { return dtypeNames[d] }
+
+// Size is the number of bytes of one element.
+func (d DType) Size() int { return dtypeSizes[d] }
+
+// ParseDType returns the type named s.
+func ParseDType(s string) (DType, error) {
+	for i, n := range dtypeNames {
+		if n == s {
+			return DType(i), nil
+		}
+	}
+	return 0, fmt.Errorf("dtype %q is unknown; have f32, bf16, f16, i8, i32, u8", s)
+}
+
+// Tensor is dense row-major memory of one [Backend]. Slices of it share its memory. Only its backend may touch it.
+type Tensor interface {
+	DType() DType
+	// Shape is not to be changed by the caller.
+	Shape() []int
+	// Rows is the sub-tensor of rows [lo, hi) of the first dimension; it shares memory.
+	Rows(lo, hi int) Tensor
+	// Reshape is the same memory seen in another shape of the same size.
+	Reshape(shape ...int) Tensor
+}
+
+// Matrix is a weight [N, K] in its backend's own packed layout, made once at load by [Backend.Pack].
+type Matrix interface {
+	N() int
+	K() int
+	// DType is the arithmetic of products with it: F32 products are exact f32; BF16 products round both operands to
+	// bf16 and add up in f32.
+	DType() DType
+	Bytes() int64
+}
