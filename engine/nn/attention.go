@@ -1,0 +1,90 @@
+package nn
+
+import (
+	"math"
+
+	"unmask/engine/tensor"
+)
+
+// Attention is bidirectional multi-head attention with rotary positions. G < H shares each key and value head among H/G
+// query heads. Weights may carry biases, and queries and keys may be normalised per head before rotation.
+type Attention struct {
+	Q, K, V, O   Linear
+	QNorm, KNorm *RMSNorm // [K] per head, or nil
+	Heads        int      // H
+	KVHeads      int      // G
+	HeadWidth    int      // K
+	Theta        float64  // rotary base
+	Rot          int      // rotated entries of a head, at most K
+}
+
+// Shared is what all blocks of one forward pass have in common: positions, sequences and scratch.
+type Shared struct {
+	Pos  []int32 // [T] absolute position of each fed row
+	Opts tensor.AttentionOptions
+	// Slots, when not nil, has the cache row of each fed row: keys and values are written there.
+	Slots []int
+	// FromCache makes queries attend to the cache, where Opts.Seqs then point, instead of the fed rows alone.
+	FromCache bool
+
+	q, k, v, o     tensor.Tensor // [T, H, K], [T, G, K], [T, G, K], [T, H, K]
+	q2, k2, v2, o2 tensor.Tensor // the same memory as rows [T, H*K] and [T, G*K]
+	qh, kh         tensor.Tensor // the same memory as heads [T*H, K] and [T*G, K]
+}
+
+// Alloc makes the scratch of a pass over t rows, shared by all blocks. Blocks must agree on heads and head width.
+func (s *Shared) Alloc(be tensor.Backend, a *Attention, t int) {
+	h, g, k := a.Heads, a.KVHeads, a.HeadWidth
+	s.q = be.Alloc(tensor.F32, t, h, k)
+	s.k = be.Alloc(tensor.F32, t, g, k)
+	s.v = be.Alloc(tensor.F32, t, g, k)
+	s.o = be.Alloc(tensor.F32, t, h, k)
+	s.q2, s.k2 = s.q.Reshape(t, h*k), s.k.Reshape(t, g*k)
+	s.v2, s.o2 = s.v.Reshape(t, g*k), s.o.Reshape(t, h*k)
+	s.qh, s.kh = s.q.Reshape(t*h, k), s.k.Reshape(t*g, k)
+	s.Opts.Scale = float32(1 / math.Sqrt(float64(k)))
+}
+
+// KV is one block's cache of keys (rotated) and values, [rows, G, K] each.
+type KV struct{ K, V tensor.Tensor }
+
+// Apply overwrites h [T, D] with the attention's output.
+func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache KV) {
+	a.Q.Apply(be, s.q2, h)
+	a.K.Apply(be, s.k2, h)
+	a.V.Apply(be, s.v2, h)
+	if a.QNorm != nil {
+		a.QNorm.Apply(be, s.qh, s.qh)
+		a.KNorm.Apply(be, s.kh, s.kh)
+	}
+	be.RoPE(s.q, s.Pos, a.Theta, a.Rot)
+	be.RoPE(s.k, s.Pos, a.Theta, a.Rot)
+	k, v := s.k, s.v
+	if s.Slots != nil {
+		be.Scatter(cache.K, s.k, s.Slots)
+		be.Scatter(cache.V, s.v, s.Slots)
+	}
+	if s.FromCache {
+		k, v = cache.K, cache.V
+	}
+	be.Attention(s.o, s.q, k, v, s.Opts)
+	a.O.Apply(be, h, s.o2)
+}
+
+// Block is one pre-norm transformer block: x += Attn(AttnNorm x); x += MLP(MLPNorm x).
+type Block struct {
+	AttnNorm RMSNorm
+	Attn     Attention
+	MLPNorm  RMSNorm
+	MLP      FeedForward
+}
+
+// Apply updates x [T, D] in place; h [T, D] is scratch.
+func (b *Block) Apply(be tensor.Backend, x, h tensor.Tensor, s *Shared, cache KV) {
+	b.AttnNorm.Apply(be, h, x)
+	b.Attn.Apply(be, h, s, cache)
+	be.Add(x, h)
+	b.MLPNorm.Apply(be, h, x)
+	b.MLP.Apply(be, h)
+	be.Add(x, h)
+}
