@@ -1,0 +1,56 @@
+// Package mmada is MMaDA (arXiv:2505.15809): LLaDA's network over a vocabulary of text and picture codes.
+package mmada
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"unmask/engine"
+	"unmask/engine/models/llada"
+	"unmask/engine/nn"
+	"unmask/engine/tensor"
+	"unmask/engine/weights"
+)
+
+// Open reads config.json and tokenizer.json of src and binds the network. Code 0 has the id that follows the last one of
+// the tokenizer, not llm_vocab_size: the released model was trained so.
+func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*nn.Stack, engine.Spec, error) {
+	data, err := src.File("config.json")
+	if err != nil {
+		return nil, engine.Spec{}, err
+	}
+	c, err := llada.ParseConfig(data, src.Path())
+	if err != nil {
+		return nil, engine.Spec{}, err
+	}
+	v, err := llada.ReadVocabulary(src)
+	if err != nil {
+		return nil, engine.Spec{}, err
+	}
+	bad := func(item, format string, args ...any) (*nn.Stack, engine.Spec, error) {
+		return nil, engine.Spec{}, &engine.FormatError{Format: "config.json", Path: src.Path(), Item: item, Reason: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case v.Size == 0:
+		return bad("codebook_size", "picture codes follow the tokenizer's last id, but there is no tokenizer.json")
+	case c.CodebookSize < 1 || c.CodebookSize > c.Vocab()-v.Size:
+		return bad("codebook_size", "%d codes from id %d on do not fit a vocabulary of %d", c.CodebookSize, v.Size, c.Vocab())
+	case c.NumVQTokens < 0 || c.NumVQTokens > c.MaxSequenceLength:
+		return bad("num_vq_tokens", "%d, want 0 to max_sequence_length %d", c.NumVQTokens, c.MaxSequenceLength)
+	}
+	side := int(math.Sqrt(float64(c.NumVQTokens)))
+	if side*side != c.NumVQTokens {
+		return bad("num_vq_tokens", "%d is not a square", c.NumVQTokens)
+	}
+	s, err := llada.Load(ctx, b, be, c)
+	if err != nil {
+		return nil, engine.Spec{}, err
+	}
+	return s, engine.Spec{
+		Mask: engine.Token(c.MaskTokenID), End: v.End(c), Tasks: engine.Tasks,
+		Image: &engine.ImageSpec{
+			Grid: engine.Grid{Cols: side, Rows: side}, Offset: engine.Token(v.Size), Codebook: c.CodebookSize,
+		},
+	}, nil
+}

@@ -1,0 +1,194 @@
+// Package models opens checkpoints: it finds the family that config.json names and binds the weights to a backend.
+package models
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"unmask/engine"
+	"unmask/engine/models/llada"
+	"unmask/engine/models/mmada"
+	"unmask/engine/nn"
+	"unmask/engine/tensor"
+	"unmask/engine/vq"
+	"unmask/engine/weights"
+)
+
+// Family is a row of [All].
+type Family struct {
+	Name  string // Spec.Family
+	Types []string
+	Paper string
+	// Load binds the network and fills Spec's Mask, End, MaxLen, Heads and Tasks; b is fresh.
+	Load func(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*nn.Stack, engine.Spec, error)
+}
+
+// All lists the families by the model_type of their config.json.
+var All = []Family{
+	{Name: "llada", Types: []string{"llada"}, Paper: "arXiv:2502.09992", Load: llada.Open},
+	{Name: "mmada", Types: []string{"mmada"}, Paper: "arXiv:2505.15809", Load: mmada.Open},
+}
+
+// OpenOptions say how to hold a model.
+type OpenOptions struct {
+	// DType is the arithmetic of products: "f32", "bf16", or "" for bf16 where the weights are stored in 16 bits and the
+	// device has bf16 products, else f32.
+	DType string
+	// Progress, when not nil, is called with the bytes read so far and in all.
+	Progress func(done, total int64)
+	// Image is the image tokenizer's checkpoint where it is not the folder "vq" of the model. Open takes it over.
+	Image *weights.Set
+}
+
+// Model is an open checkpoint on one backend. It is a [engine.Denoiser]; like one, it serves one goroutine at a time.
+type Model struct {
+	*nn.Stack
+	// Config is config.json as it stands.
+	Config json.RawMessage
+	// Image is the image tokenizer, or nil.
+	Image *vq.Tokenizer
+
+	spec engine.Spec
+	sets []*weights.Set
+}
+
+// Open binds the checkpoint src to be. It takes over src: Close of the model closes it, and so does an error. It blocks,
+// and checks ctx between layers. The backend stays the caller's and must outlive the model.
+func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOptions) (_ *Model, err error) {
+	m := &Model{sets: []*weights.Set{src}}
+	if o.Image != nil {
+		m.sets = append(m.sets, o.Image)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("open model: %w", err), m.Close())
+		}
+	}()
+	if m.Config, err = src.File("config.json"); err != nil {
+		return nil, err
+	}
+	row, err := family(m.Config, src.Path())
+	if err != nil {
+		return nil, err
+	}
+	as, err := arithmetic(o.DType, src, be.Device())
+	if err != nil {
+		return nil, err
+	}
+	b := weights.NewBinder(src, be, as, o.Progress)
+	if m.Stack, m.spec, err = row.Load(ctx, src, b, be); err != nil {
+		return nil, fmt.Errorf("%s: %w", row.Name, err)
+	}
+	c := m.Stack.Config
+	m.spec.Name, m.spec.Family, m.spec.Hash = filepath.Base(src.Path()), row.Name, src.Hash()
+	m.spec.Params, m.spec.Bytes = b.Params(), b.Bytes()
+	m.spec.DType, m.spec.Device = as.String(), be.Device().Name
+	m.spec.Layers, m.spec.Width, m.spec.Vocab, m.spec.MaxLen = c.Layers, c.Width, c.Vocab, c.MaxLen
+	m.spec.Heads = m.Stack.Blocks[0].Attn.Heads
+	if m.spec.Image == nil {
+		return m, nil
+	}
+	return m, m.openImage(ctx, src, o.Image, be, as)
+}
+
+// openImage opens the image tokenizer and completes Spec.Image. Without one the model still answers text.
+func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tensor.Backend, as tensor.DType) error {
+	if image == nil {
+		sub, err := src.Sub("vq")
+		if errors.Is(err, fs.ErrNotExist) {
+			m.spec.Image = nil
+			m.spec.Tasks = []engine.Task{engine.Chat, engine.Infill}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		image = sub
+		m.sets = append(m.sets, image)
+	}
+	t, err := vq.Open(ctx, image, be, as)
+	if err != nil {
+		return err
+	}
+	is := m.spec.Image
+	if t.Codebook() != is.Codebook {
+		return &engine.FormatError{Format: "config.json", Path: src.Path(), Item: "codebook_size",
+			Reason: fmt.Sprintf("%d, but the image tokenizer has %d codes", is.Codebook, t.Codebook())}
+	}
+	if is.Grid == (engine.Grid{}) || t.Released() {
+		// The released config.json says 256 codes, which is stale: the model was trained on 512 x 512 pixels.
+		is.Grid = engine.Grid{Cols: 32, Rows: 32}
+	}
+	t.SetGrid(is.Grid.Cols, is.Grid.Rows)
+	is.Width, is.Height = t.Size(is.Grid.Cols, is.Grid.Rows)
+	m.Image = t
+	m.spec.Bytes += t.Bytes()
+	m.spec.Params += t.Params()
+	return nil
+}
+
+// Spec implements [engine.Denoiser].
+func (m *Model) Spec() engine.Spec { return m.spec }
+
+// Close implements [io.Closer]: it closes the checkpoint's files. The backend is not closed.
+func (m *Model) Close() error {
+	var errs []error
+	for _, s := range m.sets {
+		errs = append(errs, s.Close())
+	}
+	m.sets = nil
+	return errors.Join(errs...)
+}
+
+// family finds the row of a config.json.
+func family(config []byte, path string) (*Family, error) {
+	var c struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, &engine.FormatError{Format: "config.json", Path: path, Err: err}
+	}
+	var have []string
+	for i := range All {
+		for _, t := range All[i].Types {
+			if t == c.ModelType {
+				return &All[i], nil
+			}
+			have = append(have, t)
+		}
+	}
+	return nil, &engine.UnsupportedError{What: fmt.Sprintf("%s: model_type %q", path, c.ModelType), Have: strings.Join(have, ", ")}
+}
+
+// arithmetic chooses the type of products.
+func arithmetic(name string, src *weights.Set, d tensor.Device) (tensor.DType, error) {
+	switch name {
+	case "f32":
+		return tensor.F32, nil
+	case "bf16":
+		return tensor.BF16, nil
+	case "":
+	default:
+		return 0, &engine.UnsupportedError{What: fmt.Sprintf("arithmetic %q", name), Have: "f32, bf16"}
+	}
+	if !strings.HasSuffix(d.Kernels, "bf16") {
+		return tensor.F32, nil
+	}
+	var elements int64
+	for _, n := range src.Names() {
+		t, err := src.Tensor(n)
+		if err != nil {
+			return 0, err
+		}
+		elements += int64(t.Len())
+	}
+	if src.Bytes() <= 2*elements {
+		return tensor.BF16, nil
+	}
+	return tensor.F32, nil
+}
