@@ -1,0 +1,48 @@
+package verify
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fixtures is the folder of recorded runs: the copies in the project, or the one that UNMASK_GOLDEN names.
+func fixtures(t *testing.T, name string) string {
+	t.Helper()
+	root := os.Getenv("UNMASK_GOLDEN")
+	if root == "" {
+		root = filepath.Join("..", "testdata", "golden")
+	}
+	dir := filepath.Join(root, name)
+	if !isFixture(dir) {
+		t.Skipf("no fixture %s", dir)
+	}
+	return dir
+}
+
+func verifyFolder(t *testing.T, name string, opt Options) {
+	t.Helper()
+	r, err := Dir(context.Background(), fixtures(t, name), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := r.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	if testing.Verbose() {
+		t.Log("\n" + b.String())
+	}
+	if r.Failed() > 0 || len(r.Checks) == 0 {
+		for line := range strings.Lines(b.String()) {
+			if strings.HasPrefix(line, "FAIL") {
+				t.Error(strings.TrimSpace(line))
+			}
+		}
+		t.Errorf("%s: %d of %d checks failed", name, r.Failed(), len(r.Checks))
+	}
+}
+
+func TestShowo(t *testing.T) { verifyFolder(t, "showo-sampling", Options{}) }
