@@ -80,6 +80,7 @@ type Draft struct {
 	Text    string          `json:"text"`
 	Frame   image.Rectangle `json:"frame,omitzero"` // outpaint
 	Columns []Column        `json:"columns,omitempty"`
+	Task    engine.Task     `json:"task,omitempty"` // compare: what the columns run
 	Seed    uint64          `json:"seed,omitempty"`
 	Picture image.Image     `json:"-"`
 	Mask    *image.Alpha    `json:"-"`

@@ -1,0 +1,166 @@
+package state
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"unmask/engine"
+)
+
+// Start is the state of a window that just opened and what to do first.
+func Start() (State, []Cmd) { return New(), []Cmd{Restore{}} }
+
+// Update says what follows from a message: the next state, and commands to run. It is pure: f brings in what it may not
+// make itself.
+func Update(s State, m Msg, f Fresh) (State, []Cmd) {
+	c := updateWindow(&s, m, f)
+	return s, c
+}
+
+func updateWindow(s *State, m Msg, f Fresh) []Cmd {
+	switch m := m.(type) {
+	case ShowPane:
+		s.Pane, s.Welcome, s.Sheet = m.Pane, false, false
+		return []Cmd{KeepValues{s.Kept()}}
+	case ShowSheet:
+		s.Sheet = m.Open
+	case TogglePanel:
+		s.Panel, s.Sheet = !s.Panel, false
+		return []Cmd{KeepValues{s.Kept()}}
+	case ToggleList:
+		s.Sessions = !s.Sessions
+	case SetLook:
+		s.Look = m.Look
+		return []Cmd{KeepValues{s.Kept()}}
+	case LeaveWelcome:
+		s.Welcome = false
+		return []Cmd{KeepValues{s.Kept()}}
+	case TryExample:
+		return tryExample(s, m, f)
+	case UndoToast:
+		undo := s.Toast.Undo
+		s.Toast.Open, s.Toast.Undo = false, nil
+		if undo != nil {
+			return updateWindow(s, undo, f)
+		}
+	case ToastOver:
+		if s.Toast.ID == m.ID {
+			s.Toast.Open, s.Toast.Undo = false, nil
+		}
+	case DismissError:
+		if m.Pane == "" {
+			s.Notice = nil
+			return nil
+		}
+		s.setPane(m.Pane, func(p *PaneState) { p.Err = nil })
+	case Restored:
+		return restored(s, m.Values, f)
+	case RetryLoad, Loading, Loaded, LoadFailed:
+		return updateModel(s, m, f)
+	case NotKept:
+		s.Notice = m.Err
+	case NotRead:
+		s.setPane(m.Pane, func(p *PaneState) { p.Err, p.Loading = m.Err, false })
+	case Search, NewSession, OpenSession, RenameSession, DeleteSession, RestoreSession, Listed, SessionRead:
+		return updateSession(s, m, f)
+	case EditDraft, Attach, SetMask, SetFrame, SetSeed, RollSeed, LockSeed, SetColumns, CancelEdit, PictureRead:
+		return updateDraft(s, m, f)
+	case SetOptions, UsePreset, SetRemember:
+		return updateSettings(s, m)
+	default:
+		return updateRun(s, m, f)
+	}
+	return nil
+}
+
+func tryExample(s *State, m TryExample, f Fresh) []Cmd {
+	s.Welcome, s.Pane = false, m.Pane
+	cmds := updateWindow(s, EditDraft{m.Pane, m.Text}, f)
+	cmds = append(cmds, KeepValues{s.Kept()})
+	if m.Run {
+		cmds = append(cmds, updateRun(s, Submit{m.Pane}, f)...)
+	}
+	return cmds
+}
+
+// restored fills in what an earlier start kept, then loads the model and the sessions.
+func restored(s *State, v Values, f Fresh) []Cmd {
+	s.Welcome, s.Look, s.Panel = !v.Seen, v.Look, !v.NoPanel
+	if slices.Contains(Panes, v.Pane) {
+		s.Pane = v.Pane
+	}
+	if v.Settings != nil {
+		s.Settings = maps.Clone(v.Settings)
+	}
+	s.Remember = v.Remember != nil && *v.Remember
+	s.Model.Spec.Hash = v.Model // what Settings were made for; Loaded compares
+	cmds := []Cmd{LoadModel{}}
+	for _, p := range Panes {
+		cmds = append(cmds, ListSessions{Pane: p})
+		id := v.Session[p]
+		if p == PaneCanvas {
+			id = CanvasSession
+		}
+		s.setPane(p, func(ps *PaneState) {
+			ps.Session, ps.Loading, ps.Locked = id, id != "", v.Locked[p]
+			ps.Draft.Seed = shortSeed(f.Seed)
+		})
+		if id != "" {
+			cmds = append(cmds, ReadSession{p, id})
+		}
+	}
+	return cmds
+}
+
+func updateModel(s *State, m Msg, f Fresh) []Cmd {
+	switch m := m.(type) {
+	case RetryLoad:
+		s.Model.Err, s.Model.Done, s.Model.Total = nil, 0, 0
+		return []Cmd{LoadModel{}}
+	case Loading:
+		s.Model.Done, s.Model.Total = m.Done, m.Total
+	case LoadFailed:
+		s.Model.Err = m.Err
+		for _, id := range s.Queue {
+			forget(s, id)
+		}
+		s.Queue = nil
+	case Loaded:
+		if s.Model.Spec.Hash != m.Spec.Hash {
+			s.Settings = map[engine.Task]engine.Options{} // made for another model
+		}
+		s.Model = Model{Spec: m.Spec, Loaded: true}
+		if r := s.Active(); r != nil { // asked for while the model was loading
+			return []Cmd{StartRun{*r}}
+		}
+		if s.Welcome {
+			if ex := m.Spec.Examples[engine.TextToImage]; len(ex) > 0 && m.Spec.Can(engine.TextToImage) && len(s.Panes[PaneCanvas].Runs) == 0 {
+				cmds := updateWindow(s, EditDraft{PaneCanvas, ex[0]}, f)
+				return append(cmds, updateRun(s, Submit{PaneCanvas}, f)...)
+			}
+		}
+	}
+	return nil
+}
+
+func updateSettings(s *State, m Msg) []Cmd {
+	set := func(t engine.Task, o engine.Options) {
+		s.Settings = maps.Clone(s.Settings)
+		s.Settings[t] = o
+	}
+	switch m := m.(type) {
+	case SetOptions:
+		set(m.Task, m.Options)
+	case UsePreset:
+		set(m.Task, Preset(s.Model.Spec, m.Task, m.Name))
+	case SetRemember:
+		s.Remember = m.On
+	}
+	return []Cmd{KeepValues{s.Kept()}}
+}
+
+func toast(s *State, undo Msg, format string, args ...any) Cmd {
+	s.Toast = Toast{ID: s.Toast.ID + 1, Text: fmt.Sprintf(format, args...), Undo: undo, Open: true}
+	return StartToast{s.Toast.ID}
+}
