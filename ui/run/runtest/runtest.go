@@ -59,6 +59,7 @@ func Text() []engine.Event {
 	l := len(prompt) + length
 	st := started(l, engine.Span{Lo: len(prompt), Hi: l}, prompt)
 	st.Sequence.Spans = []engine.Span{{Lo: 0, Hi: l}}
+	st.Job.Options.Block = length / 3
 	words := slices.Clone(Letter)
 	for len(words) < length {
 		words = append(words, "")
