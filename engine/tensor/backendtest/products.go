@@ -1,0 +1,164 @@
+package backendtest
+
+import (
+	"fmt"
+	"math"
+
+	"unmask/engine/tensor"
+)
+
+// product is x [t, k] times w [n, k] transposed plus bias.
+func product(x, w, bias []float32, t, n, k int) (out, size []float64) {
+	out, size = make([]float64, t*n), make([]float64, t*n)
+	for i := range t {
+		for j := range n {
+			var s, m float64
+			if bias != nil {
+				s, m = float64(bias[j]), math.Abs(float64(bias[j]))
+			}
+			for c := range k {
+				p := float64(x[i*k+c]) * float64(w[j*k+c])
+				s += p
+				m += math.Abs(p)
+			}
+			out[i*n+j], size[i*n+j] = s, m
+		}
+	}
+	return out, size
+}
+
+// within checks a product: the error of a sum of k terms in f32 is far below eps * (sum of absolute terms).
+func (h *harness) within(what string, got []float32, want, size []float64, eps float64) {
+	h.Helper()
+	for i, w := range want {
+		if d := math.Abs(float64(got[i]) - w); !(d <= eps*size[i]+1e-30) {
+			h.Fatalf("%s: element %d is %g, want %g; off by %.3g, may be %.3g", what, i, got[i], w, d, eps*size[i])
+		}
+	}
+}
+
+func matmul(h *harness) {
+	shapes := [][3]int{{1, 1, 1}, {3, 5, 7}, {33, 31, 4097}, {1, 4097, 33}, {4097, 3, 5}, {57, 257, 129}, {14, 32, 64}, {28, 64, 512}}
+	for _, t := range []int{1, 2, 5, 9, 13, 14, 15, 27, 29} {
+		for _, n := range []int{1, 15, 31, 32, 33, 65} {
+			shapes = append(shapes, [3]int{t, n, 1 + (t*n)%67})
+		}
+	}
+	for _, s := range shapes {
+		t, n, k := s[0], s[1], s[2]
+		x, w, bias := h.normal(t*k), h.normal(n*k), h.normal(n)
+		m := h.b.Pack(bytesOf(w), tensor.F32, n, k, tensor.F32)
+		if m.N() != n || m.K() != k || m.DType() != tensor.F32 || m.Bytes() < int64(4*n*k) {
+			h.Fatalf("matrix is [%d, %d] %v of %d bytes", m.N(), m.K(), m.DType(), m.Bytes())
+		}
+		dst, xt := h.put(h.normal(t*n), t, n), h.put(x, t, k)
+		for _, b := range [][]float32{nil, bias} {
+			var bt tensor.Tensor
+			if b != nil {
+				bt = h.put(b, n)
+			}
+			h.b.MatMul(dst, xt, m, bt)
+			want, size := product(x, w, b, t, n, k)
+			h.within(fmt.Sprintf("[%d, %d] x [%d, %d], bias %v", t, k, n, k, b != nil), h.get(dst), want, size, 1e-6)
+		}
+	}
+	// bf16 and f16 on disk are widened exactly.
+	w := []float32{1, 0.5, -3, 1.0078125}
+	m := h.b.Pack(bf16Of(w), tensor.BF16, 2, 2, tensor.F32)
+	dst := h.b.Alloc(tensor.F32, 1, 2)
+	h.b.MatMul(dst, h.put([]float32{1.0000001, 2}, 1, 2), m, nil)
+	h.same("bf16 on disk", h.get(dst), []float32{1.0000001 + 1, -3.0000005 + 2.015625})
+	h.b.MatMul(dst, h.put([]float32{1, 2}, 1, 2), h.b.Pack([]byte{0, 0x3c, 0, 0x38, 0, 0xc2, 1, 0}, tensor.F16, 2, 2, tensor.F32), nil)
+	h.same("f16 on disk", h.get(dst), []float32{2, -3 + 2.0/(1<<24)})
+}
+
+// matmulRows checks that a row's result does not depend on the rows beside it: caches and guided passes rely on it.
+func matmulRows(h *harness) {
+	const n, k, t = 77, 123, 61
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		m := h.b.Pack(bytesOf(h.normal(n*k)), tensor.F32, n, k, dt)
+		x := h.put(h.normal(t*k), t, k)
+		all := h.b.Alloc(tensor.F32, t, n)
+		h.b.MatMul(all, x, m, nil)
+		want := h.get(all)
+		for _, r := range [][2]int{{0, 1}, {3, 5}, {7, 20}, {60, 61}, {0, 31}} {
+			part := h.b.Alloc(tensor.F32, r[1]-r[0], n)
+			h.b.MatMul(part, x.Rows(r[0], r[1]), m, nil)
+			h.same(fmt.Sprintf("%v rows %v", dt, r), h.get(part), want[r[0]*n:r[1]*n])
+		}
+	}
+}
+
+func matmulBF16(h *harness) {
+	for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {33, 31, 4097}, {13, 65, 65}, {29, 33, 31}, {57, 257, 129}} {
+		t, n, k := s[0], s[1], s[2]
+		x, w, bias := h.normal(t*k), h.normal(n*k), h.normal(n)
+		m := h.b.Pack(bytesOf(w), tensor.F32, n, k, tensor.BF16)
+		if m.DType() != tensor.BF16 {
+			h.Fatalf("dtype %v, want bf16", m.DType())
+		}
+		dst := h.b.Alloc(tensor.F32, t, n)
+		h.b.MatMul(dst, h.put(x, t, k), m, h.put(bias, n))
+		for i := range x {
+			x[i] = bf16(x[i])
+		}
+		for i := range w {
+			w[i] = bf16(w[i])
+		}
+		want, size := product(x, w, bias, t, n, k)
+		h.within(fmt.Sprintf("[%d, %d] x [%d, %d]", t, k, n, k), h.get(dst), want, size, 1e-6)
+	}
+}
+
+func conv2d(h *harness) {
+	for _, c := range []struct{ c, hh, w, o, kh, kw, stride, top, left, bottom, right int }{
+		{1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},
+		{3, 9, 7, 5, 3, 3, 1, 1, 1, 1, 1},
+		{4, 17, 33, 31, 3, 3, 1, 1, 1, 1, 1},
+		{5, 16, 12, 6, 3, 3, 2, 0, 0, 1, 1},
+		{33, 6, 5, 3, 1, 1, 1, 0, 0, 0, 0},
+		{2, 5, 40, 17, 5, 2, 1, 2, 0, 2, 1},
+		{70, 8, 8, 29, 3, 3, 1, 1, 1, 1, 1},
+		{3, 11, 13, 4, 4, 4, 3, 2, 3, 1, 0},
+	} {
+		oh, ow := (c.hh+c.top+c.bottom-c.kh)/c.stride+1, (c.w+c.left+c.right-c.kw)/c.stride+1
+		k := c.c * c.kh * c.kw
+		x, w, bias := h.normal(c.c*c.hh*c.w), h.normal(c.o*k), h.normal(c.o)
+		want, size := make([]float64, c.o*oh*ow), make([]float64, c.o*oh*ow)
+		for o := range c.o {
+			for oy := range oh {
+				for ox := range ow {
+					s, m := float64(bias[o]), math.Abs(float64(bias[o]))
+					for i := range k {
+						y, xx := oy*c.stride+i/c.kw%c.kh-c.top, ox*c.stride+i%c.kw-c.left
+						if y < 0 || y >= c.hh || xx < 0 || xx >= c.w {
+							continue
+						}
+						p := float64(w[o*k+i]) * float64(x[(i/(c.kh*c.kw)*c.hh+y)*c.w+xx])
+						s += p
+						m += math.Abs(p)
+					}
+					want[(o*oh+oy)*ow+ox], size[(o*oh+oy)*ow+ox] = s, m
+				}
+			}
+		}
+		m := h.b.Pack(bytesOf(w), tensor.F32, c.o, k, tensor.F32)
+		dst, xt, bt := h.put(h.normal(c.o*oh*ow), c.o, oh, ow), h.put(x, c.c, c.hh, c.w), h.put(bias, c.o)
+		opt := tensor.ConvOptions{KH: c.kh, KW: c.kw, Stride: c.stride, Top: c.top, Left: c.left, Bottom: c.bottom, Right: c.right}
+		h.b.Conv2D(dst, xt, m, bt, opt)
+		h.within(fmt.Sprintf("%+v", c), h.get(dst), want, size, 1e-6)
+		h.b.Conv2D(dst, xt, m, nil, opt)
+		for i := range want {
+			want[i] -= float64(bias[i/(oh*ow)])
+		}
+		h.within(fmt.Sprintf("%+v without bias", c), h.get(dst), want, size, 1e-6)
+		// The same weight still serves products.
+		col := h.put(x[:min(k, len(x))], 1, min(k, len(x)))
+		if k <= len(x) {
+			out := h.b.Alloc(tensor.F32, 1, c.o)
+			h.b.MatMul(out, col, m, nil)
+			pw, ps := product(x[:k], w, nil, 1, c.o, k)
+			h.within("product after convolution", h.get(out), pw, ps, 1e-6)
+		}
+	}
+}
