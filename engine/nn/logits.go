@@ -18,42 +18,64 @@ type logits struct {
 	n      int // wanted positions
 	rows   int // 1, or 2 when guided
 	pos    []int
-	hidden tensor.Tensor    // [rows*n or more, D], normalised
+	hidden tensor.Tensor    // [rows*n or more, D]
+	final  tensor.Tensor    // [rows*n, D] of it, normalised
+	in     [2]tensor.Tensor // [hi-lo, D] of final
 	buf    [2]tensor.Tensor // [chunk or more, V] of row 0 and row 1
 	view   [2]tensor.Tensor // [hi-lo, V]
 	lo, hi int              // wanted positions that buf holds
 	part   engine.Prediction
 }
 
-// take gathers the wanted rows of x [T, D], normalises them and computes the first chunk.
-func (l *logits) take(x tensor.Tensor, p *pass, rows int) {
-	be, d := l.s.be, l.s.Config.Width
-	l.n, l.rows, l.pos = len(p.pos), rows, p.pos
+// prepare makes room for the wanted positions of p. It runs before the pass marks scratch memory: what it makes stays.
+func (l *logits) prepare(p *pass) {
+	be := l.s.be
+	l.n, l.rows, l.pos = len(p.pos), len(p.lens), p.pos
 	l.lo, l.hi = 0, 0
 	if l.n == 0 {
 		return
 	}
-	l.hidden = grow(be, l.hidden, rows*l.n, d)
-	h := l.hidden.Rows(0, rows*l.n)
-	be.Gather(h, x, p.want)
-	l.s.Norm.Apply(be, h, h)
-	l.fill(0, min(l.n, l.chunk()))
+	l.hidden = grow(be, l.hidden, l.rows*l.n, l.s.Config.Width)
+	l.final = l.hidden.Rows(0, l.rows*l.n)
+	l.open(0, min(l.n, l.chunk()))
+}
+
+// take gathers the wanted rows of x [T, D], normalises them and computes the first chunk.
+func (l *logits) take(x tensor.Tensor, p *pass) {
+	if l.n == 0 {
+		return
+	}
+	l.s.be.Gather(l.final, x, p.want)
+	l.s.Norm.Apply(l.s.be, l.final, l.final)
+	l.fill()
 }
 
 // chunk is how many positions the budget allows at one time.
 func (l *logits) chunk() int { return max(1, headBudget/(4*l.s.Config.Vocab)) }
 
-// fill makes buf hold the logits of wanted positions [lo, hi).
-func (l *logits) fill(lo, hi int) {
-	if l.lo == lo && l.hi == hi {
-		return
-	}
+// open makes the views for wanted positions [lo, hi).
+func (l *logits) open(lo, hi int) {
 	for r := range l.rows {
 		l.buf[r] = grow(l.s.be, l.buf[r], hi-lo, l.s.Config.Vocab)
 		l.view[r] = l.buf[r].Rows(0, hi-lo)
-		l.s.Head.Apply(l.s.be, l.view[r], l.hidden.Rows(r*l.n+lo, r*l.n+hi))
+		l.in[r] = l.final.Rows(r*l.n+lo, r*l.n+hi)
 	}
 	l.lo, l.hi = lo, hi
+}
+
+// fill computes the logits of the open positions.
+func (l *logits) fill() {
+	for r := range l.rows {
+		l.s.Head.Apply(l.s.be, l.view[r], l.in[r])
+	}
+}
+
+// seek makes buf hold the logits of wanted positions [lo, hi).
+func (l *logits) seek(lo, hi int) {
+	if l.lo != lo || l.hi != hi {
+		l.open(lo, hi)
+		l.fill()
+	}
 }
 
 // Pick implements [engine.Logits].
@@ -66,7 +88,7 @@ func (l *logits) Pick(o engine.PickOptions, p *engine.Prediction) error {
 	step := l.chunk()
 	for lo := 0; lo < l.n; lo += step {
 		hi := min(l.n, lo+step)
-		l.fill(lo, hi)
+		l.seek(lo, hi)
 		var uncond tensor.Tensor
 		if o.Guidance != 0 {
 			uncond = l.view[1]
@@ -97,7 +119,7 @@ func (l *logits) Floats(dst []float32, row int) error {
 	step := l.chunk()
 	for lo := 0; lo < l.n; lo += step {
 		hi := min(l.n, lo+step)
-		l.fill(lo, hi)
+		l.seek(lo, hi)
 		l.s.be.Download(dst[lo*v:hi*v], l.view[row])
 	}
 	return l.s.be.Err()

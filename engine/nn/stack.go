@@ -82,6 +82,7 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 		return nil, fmt.Errorf("forward: %w", err)
 	}
 	be, p := s.be, &s.pass
+	s.out.prepare(p)
 	mark := be.Mark()
 	defer be.Release(mark)
 	if err := s.masks(in); err != nil {
@@ -105,7 +106,7 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 		s.Norm.Apply(be, h, x)
 		s.see("ln_f", -1, h)
 	}
-	s.out.take(x, p, in.Rows())
+	s.out.take(x, p)
 	if err := be.Err(); err != nil {
 		s.cache.drop()
 		return nil, fmt.Errorf("forward: %w", err)
