@@ -175,9 +175,13 @@ type Sampler interface {
 // too.
 type Reviewer interface{ ReviewsCommitted() bool }
 
+// Counter is implemented by samplers that count by a rule of their own: a run may then take fewer passes than planned, and
+// more where masks are left after the plan.
+type Counter interface{ CountsItself() bool }
+
 // View is what a sampler may know about the run.
 type View struct {
-	Step, Steps int // within the block
+	Step, Steps int // within the block; Step >= Steps in the passes of a Counter beyond the plan
 	Block       Span
 	Quota       int     // how many the schedule asks to unmask now
 	Masked      int     // how many are masked in the block

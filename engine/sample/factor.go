@@ -12,6 +12,9 @@ type Factor struct {
 	ranking ranking
 }
 
+// CountsItself implements [engine.Counter].
+func (s *Factor) CountsItself() bool { return true }
+
 // Select implements [engine.Sampler].
 func (s *Factor) Select(v engine.View, p *engine.Prediction, d *engine.Decision) {
 	s.ranking.rank(v, p, d, func(i int) float64 { return byProb(p, i) })

@@ -10,6 +10,9 @@ type Threshold struct {
 	ranking ranking
 }
 
+// CountsItself implements [engine.Counter].
+func (s *Threshold) CountsItself() bool { return true }
+
 // Select implements [engine.Sampler].
 func (s *Threshold) Select(v engine.View, p *engine.Prediction, d *engine.Decision) {
 	s.ranking.rank(v, p, d, func(i int) float64 { return byProb(p, i) })

@@ -79,6 +79,9 @@ func Run(t *testing.T, e sample.Entry) {
 		if err != nil {
 			t.Fatalf("%v: %v", params, err)
 		}
+		if c, ok := s.(engine.Counter); e.Adaptive != (ok && c.CountsItself()) {
+			t.Fatalf("%v: Adaptive is %v, the sampler says %v", params, e.Adaptive, !e.Adaptive)
+		}
 		reviewer, ok := s.(engine.Reviewer)
 		reviews := ok && reviewer.ReviewsCommitted()
 		r := rand.New(rand.NewPCG(1, 2))
