@@ -25,6 +25,7 @@ type logits struct {
 	view   [2]tensor.Tensor // [hi-lo, V]
 	lo, hi int              // wanted positions that buf holds
 	part   engine.Prediction
+	budget int // bytes of buf a row
 }
 
 // prepare makes room for the wanted positions of p. It runs before the pass marks scratch memory: what it makes stays.
@@ -51,7 +52,7 @@ func (l *logits) take(x tensor.Tensor, p *pass) {
 }
 
 // chunk is how many positions the budget allows at one time.
-func (l *logits) chunk() int { return max(1, headBudget/(4*l.s.Config.Vocab)) }
+func (l *logits) chunk() int { return max(1, l.budget/(4*l.s.Config.Vocab)) }
 
 // open makes the views for wanted positions [lo, hi).
 func (l *logits) open(lo, hi int) {

@@ -60,14 +60,16 @@ type SwiGLU struct {
 	Gate, Up Linear // [F, D]
 	Down     Linear // [D, F]
 	Width    int    // F
+
+	shape [2]int // [T, F]; kept here because the slice passed to a backend escapes
 }
 
 // Apply implements [FeedForward].
 func (m *SwiGLU) Apply(be tensor.Backend, h tensor.Tensor) {
 	mark := be.Mark()
-	t := h.Shape()[0]
-	gate := be.Alloc(tensor.F32, t, m.Width)
-	up := be.Alloc(tensor.F32, t, m.Width)
+	m.shape = [2]int{h.Shape()[0], m.Width}
+	gate := be.Alloc(tensor.F32, m.shape[:]...)
+	up := be.Alloc(tensor.F32, m.shape[:]...)
 	m.Gate.Apply(be, gate, h)
 	m.Up.Apply(be, up, h)
 	be.SwiGLU(gate, gate, up)

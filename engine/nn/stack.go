@@ -60,13 +60,14 @@ type pass struct {
 	pos    []int // wanted absolute positions of row 0
 	slots  []int
 	seqs   []tensor.Seq
+	table  []byte // which key each query may see
 	shared Shared
 }
 
 // Bind makes s ready to run on be; Embed, Blocks, Norm, Head and Config are set.
 func (s *Stack) Bind(be tensor.Backend) {
 	s.be = be
-	s.out.s = s
+	s.out.s, s.out.budget = s, headBudget
 }
 
 // Watch calls fn with every activation of later passes while their memory is valid: "embed", "block0" and so on, "ln_f"
@@ -282,7 +283,8 @@ func (s *Stack) masks(in engine.Input) error {
 	for _, q := range s.pass.seqs {
 		widest = max(widest, q.KHi-q.KLo)
 	}
-	table := make([]byte, t*widest)
+	s.pass.table = zeroed(s.pass.table, t*widest)
+	table := s.pass.table
 	for _, q := range s.pass.seqs {
 		for i := q.QLo; i < q.QHi; i++ {
 			row := table[i*widest:]
@@ -301,4 +303,14 @@ func (s *Stack) masks(in engine.Input) error {
 	o.Allow = s.be.Alloc(tensor.U8, t, widest)
 	s.be.Upload(o.Allow, table, tensor.U8)
 	return s.be.Err()
+}
+
+// zeroed is n zero bytes in b's memory where it is large enough.
+func zeroed(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	b = b[:n]
+	clear(b)
+	return b
 }

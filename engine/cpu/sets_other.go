@@ -1,4 +1,0 @@
-package cpu
-
-// sets returns the kernel sets of this processor, slowest first.
-func sets() []*kernels { return []*kernels{&portable} }
