@@ -1,0 +1,71 @@
+package cpu
+
+import (
+	"strings"
+	"unsafe"
+
+	"unmask/engine"
+)
+
+// kernels is a kernel set. A tile function multiplies rows of a packed strip with one packed panel:
+//
+//	c[r][j] (+)= sum over s < steps of a[s][r] * b[s][j],  r < rows <= mr, j < nr
+//
+// a is [ceil(steps/16)][rows][16] words, b is [steps][nr] words, c has rows of ldc floats and nr columns that may all be
+// written. A word is one f32, or a pair of bf16 of adjacent k in the native bf16 tile. acc adds to c instead of
+// overwriting it. steps is a multiple of stepUnit. Row functions take slices of equal length and any alignment.
+type kernels struct {
+	name   string
+	mr, nr int
+
+	f32  tileFunc
+	bf16 tileFunc // a: f32 that are bf16 values, b: bf16 [steps][nr]; or pairs when pairs is set
+	// pairs is true when bf16 multiplies words of two bf16: a and b are then [steps] pairs of k.
+	pairs bool
+
+	sum      func(x []float32) float32
+	sumSqDev func(x []float32, mean float32) float32  // sum of (x-mean)^2
+	scaleMul func(dst, x, w []float32, s float32)     // dst = x*s*w
+	affine   func(dst, x []float32, mul, add float32) // dst = x*mul + add
+	add      func(dst, x []float32)                   // dst += x
+	scale    func(dst, x []float32, s float32)        // dst = x*s
+	swiglu   func(dst, gate, up []float32)            // dst = silu(gate)*up
+	silu     func(dst, x []float32)
+	rotate   func(x, y, cos, sin []float32) // (x, y) = (x cos - y sin, y cos + x sin)
+	maxOf    func(x []float32) float32      // largest element; NaN is skipped; -Inf when there is none
+	// expSub writes e = exp((x-m)*scale) to dst and returns the sum of e.
+	expSub func(dst, x []float32, m, scale float32) float64
+}
+
+type tileFunc func(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+const (
+	chunkWords = 16 // words of a row that lie together in a packed strip
+	stepUnit   = 2  // tiles unroll by this; packed operands are zero padded to it
+)
+
+// Kernels lists the names of the kernel sets that this processor can run, slowest first.
+func Kernels() []string {
+	var names []string
+	for _, k := range sets() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// choose returns the named set, or the fastest when name is empty.
+func choose(name string) (*kernels, error) {
+	all := sets()
+	if name == "" {
+		return all[len(all)-1], nil
+	}
+	for _, k := range all {
+		if k.name == name {
+			return k, nil
+		}
+	}
+	return nil, &engine.UnsupportedError{
+		What: "kernel set " + strings.ToLower(name) + " on this processor",
+		Have: strings.Join(Kernels(), ", "),
+	}
+}

@@ -1,0 +1,231 @@
+package cpu
+
+import (
+	"fmt"
+	"unsafe"
+
+	"unmask/engine"
+	"unmask/engine/tensor"
+)
+
+// matrix is a weight [N, K] packed into panels of nr columns: [ceil(N/nr)][steps][nr] words, zero padded.
+type matrix struct {
+	n, k  int
+	dt    tensor.DType
+	steps int       // words of k, a multiple of stepUnit
+	panel int       // floats of memory of one panel
+	words []float32 // F32, or the memory of bf16
+	// strips is the same weight as a left operand, made at the first convolution, which takes its place.
+	strips []float32
+}
+
+// N implements [tensor.Matrix].
+func (m *matrix) N() int { return m.n }
+
+// K implements [tensor.Matrix].
+func (m *matrix) K() int { return m.k }
+
+// DType implements [tensor.Matrix].
+func (m *matrix) DType() tensor.DType { return m.dt }
+
+// Bytes implements [tensor.Matrix].
+func (m *matrix) Bytes() int64 { return 4 * int64(len(m.words)+len(m.strips)) }
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
+
+// Pack implements [tensor.Backend].
+func (b *Backend) Pack(src []byte, from tensor.DType, n, k int, as tensor.DType) tensor.Matrix {
+	m := &matrix{n: n, k: k, dt: as}
+	if n <= 0 || k <= 0 {
+		wrong("pack", "[%d, %d]", n, k)
+	}
+	if as != tensor.F32 && as != tensor.BF16 {
+		b.fail(&engine.UnsupportedError{What: fmt.Sprintf("a product in %v", as), Have: "f32, bf16"})
+	}
+	size, ok := count([]int{n, k, from.Size()})
+	if ok && len(src) != size {
+		wrong("pack", "%d bytes for [%d, %d] %v", len(src), n, k, from)
+	}
+	if b.err != nil {
+		return m
+	}
+	m.layout(b.kern)
+	panels := (n + b.kern.nr - 1) / b.kern.nr
+	if !b.room(4*int64(panels)*int64(m.panel), "a packed weight") {
+		return m
+	}
+	m.words = alignedFloats(panels * m.panel)
+	b.job = job{fn: packPanel, m: m, kern: b.kern, src: src, from: from}
+	b.pool.run(&b.job, panels)
+	b.job = job{}
+	return m
+}
+
+// layout computes the sizes that depend on the kernel set.
+func (m *matrix) layout(k *kernels) {
+	switch {
+	case m.dt == tensor.F32:
+		m.steps = roundUp(m.k, stepUnit)
+		m.panel = m.steps * k.nr
+	case k.pairs:
+		m.steps = roundUp((m.k+1)/2, stepUnit)
+		m.panel = m.steps * k.nr
+	default:
+		m.steps = roundUp(m.k, stepUnit)
+		m.panel = m.steps * k.nr / 2
+	}
+}
+
+// packPanel packs panel i of j.src.
+func packPanel(j *job, w *worker, i int) {
+	m, nr := j.m, j.kern.nr
+	row := grow(&w.row, m.k)
+	out := m.words[i*m.panel : (i+1)*m.panel]
+	halves := unsafe.Slice((*uint16)(unsafe.Pointer(&out[0])), 2*len(out))
+	stride := m.k * j.from.Size()
+	for c := range min(nr, m.n-i*nr) {
+		at := (i*nr + c) * stride
+		widen(row, j.src[at:at+stride], j.from)
+		switch {
+		case m.dt == tensor.F32:
+			for s, v := range row {
+				out[s*nr+c] = v
+			}
+		case j.kern.pairs:
+			for s, v := range row {
+				halves[(s/2*nr+c)*2+s%2] = roundBF16(v)
+			}
+		default:
+			for s, v := range row {
+				halves[s*nr+c] = roundBF16(v)
+			}
+		}
+	}
+}
+
+// tile is the tile function of products with m.
+func (m *matrix) tile(k *kernels) tileFunc {
+	if m.dt == tensor.BF16 {
+		return k.bf16
+	}
+	return k.f32
+}
+
+// MatMul implements [tensor.Backend].
+func (b *Backend) MatMul(dst, x tensor.Tensor, w tensor.Matrix, bias tensor.Tensor) {
+	if b.err != nil {
+		return
+	}
+	d, a := floats("matmul", dst), floats("matmul", x)
+	m, ok := w.(*matrix)
+	if !ok {
+		wrong("matmul", "%T is not of this backend", w)
+	}
+	rows, k := rowsOf(a)
+	if dr, n := rowsOf(d); dr != rows || n != m.n || k != m.k {
+		wrong("matmul", "dst %v, x %v, w [%d, %d]", d.shape, a.shape, m.n, m.k)
+	}
+	bs := optional("matmul", bias, m.n)
+	if rows == 0 {
+		return
+	}
+	if m.words == nil {
+		m.toPanels(b)
+	}
+	b.product(d.f, m.n, a.f, rows, m, bs)
+}
+
+// strip r of rows activation rows cut into n nearly equal strips is [stripLo(r), stripLo(r+1)).
+func stripLo(i, strips, rows int) int { return i * rows / strips }
+
+// product computes dst [rows, ldc] = x [rows, k] times m, plus bias.
+func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matrix, bias []float32) {
+	strips := (rows + b.kern.mr - 1) / b.kern.mr
+	panels := (m.n + b.kern.nr - 1) / b.kern.nr
+	words := roundUp(m.steps, chunkWords)
+	b.job = job{
+		kern: b.kern, m: m, dst: dst, ldc: ldc, x: x, y: bias, rows: rows, strips: strips,
+		a: grow(&b.pool.workers[0].packA, rows*words), width: words,
+	}
+	j := &b.job
+	j.fn = packStrip
+	j.units(b.pool, strips, m.k*b.kern.mr)
+	// Panels outside, strips inside: a panel stays in the second-level cache while the strips stream past it. A unit
+	// is a few panels by all strips, or by a share of them where there are few panels.
+	j.fn = multiply
+	j.per = max(1, panels/(4*len(b.pool.workers)))
+	j.across = (panels + j.per - 1) / j.per
+	j.split = 1
+	for j.split < strips && j.split*j.across < 2*len(b.pool.workers) {
+		j.split++
+	}
+	j.units(b.pool, j.across*j.split, j.per*b.kern.nr*m.k*(rows/j.split+1)/4)
+	b.job = job{}
+}
+
+// packStrip packs strip i of j.x into j.a.
+func packStrip(j *job, w *worker, i int) {
+	lo, hi := stripLo(i, j.strips, j.rows), stripLo(i+1, j.strips, j.rows)
+	packLeft(j.a[lo*j.width:hi*j.width], j.x[lo*j.m.k:hi*j.m.k], j.m.k, hi-lo, j.m.dt, j.kern)
+}
+
+// packLeft packs rows of k floats as a strip: [chunks][rows][16] words.
+func packLeft(dst, x []float32, k, rows int, dt tensor.DType, kern *kernels) {
+	span := chunkWords
+	if dt == tensor.BF16 && kern.pairs {
+		span = 2 * chunkWords
+	}
+	for r := range rows {
+		row := x[r*k : (r+1)*k]
+		for c := 0; c*span < k; c++ {
+			out := dst[(c*rows+r)*chunkWords:][:chunkWords]
+			in := row[c*span : min((c+1)*span, k)]
+			switch {
+			case dt == tensor.F32:
+				clear(out[copy(out, in):])
+			case kern.pairs:
+				h := (*[2 * chunkWords]uint16)(unsafe.Pointer(&out[0]))
+				clear(h[:])
+				for i, v := range in {
+					h[i] = roundBF16(v)
+				}
+			default:
+				clear(out[len(in):])
+				for i, v := range in {
+					out[i] = bf16Value(v)
+				}
+			}
+		}
+	}
+}
+
+// multiply does unit i of a product: j.per panels by one of j.split shares of the strips.
+func multiply(j *job, w *worker, i int) {
+	m, nr := j.m, j.kern.nr
+	tile := m.tile(j.kern)
+	first := i % j.across * j.per
+	share := i / j.across
+	sLo, sHi := share*j.strips/j.split, (share+1)*j.strips/j.split
+	for p := first; p < min(first+j.per, (m.n+nr-1)/nr); p++ {
+		b := unsafe.Pointer(&m.words[p*m.panel])
+		cols := min(nr, m.n-p*nr)
+		for s := sLo; s < sHi; s++ {
+			lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
+			c, ldc := j.dst[lo*j.ldc+p*nr:], j.ldc
+			if cols < nr {
+				c, ldc = grow(&w.tile, j.kern.mr*nr), nr
+			}
+			if j.y != nil {
+				for r := range hi - lo {
+					copy(c[r*ldc:r*ldc+cols], j.y[p*nr:])
+				}
+			}
+			tile(hi-lo, m.steps, unsafe.Pointer(&j.a[lo*j.width]), b, unsafe.Pointer(&c[0]), ldc, j.y != nil)
+			if cols < nr {
+				for r := range hi - lo {
+					copy(j.dst[(lo+r)*j.ldc+p*nr:][:cols], c[r*nr:])
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package cpu
+
+import (
+	"math"
+	"unsafe"
+)
+
+// portable runs everywhere and is what the other sets are tested against.
+var portable = kernels{
+	name:     "portable",
+	mr:       8,
+	nr:       8,
+	f32:      tilePortable,
+	bf16:     tileBF16Portable,
+	sum:      sumPortable,
+	sumSqDev: sumSqDevPortable,
+	scaleMul: scaleMulPortable,
+	affine:   affinePortable,
+	add:      addPortable,
+	scale:    scalePortable,
+	swiglu:   swigluPortable,
+	silu:     siluPortable,
+	rotate:   rotatePortable,
+	maxOf:    maxPortable,
+	expSub:   expSubPortable,
+}
+
+const nrPortable = 8
+
+func tilePortable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
+	as := unsafe.Slice((*float32)(a), (steps+chunkWords-1)/chunkWords*rows*chunkWords)
+	bs := unsafe.Slice((*float32)(b), steps*nrPortable)
+	cs := unsafe.Slice((*float32)(c), (rows-1)*ldc+nrPortable)
+	for r := range rows {
+		row := cs[r*ldc : r*ldc+nrPortable]
+		for h := 0; h < nrPortable; h += 4 {
+			var c0, c1, c2, c3 float32
+			out := row[h : h+4 : h+4]
+			if acc {
+				c0, c1, c2, c3 = out[0], out[1], out[2], out[3]
+			}
+			for s := 0; s < steps; s += chunkWords {
+				at := as[(s/chunkWords*rows+r)*chunkWords:]
+				bt := bs[s*nrPortable+h:]
+				for i, v := range at[:min(chunkWords, steps-s)] {
+					w := bt[i*nrPortable : i*nrPortable+4 : i*nrPortable+4]
+					c0 += v * w[0]
+					c1 += v * w[1]
+					c2 += v * w[2]
+					c3 += v * w[3]
+				}
+			}
+			out[0], out[1], out[2], out[3] = c0, c1, c2, c3
+		}
+	}
+}
+
+func tileBF16Portable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
+	as := unsafe.Slice((*float32)(a), (steps+chunkWords-1)/chunkWords*rows*chunkWords)
+	bs := unsafe.Slice((*uint16)(b), steps*nrPortable)
+	cs := unsafe.Slice((*float32)(c), (rows-1)*ldc+nrPortable)
+	var wide [chunkWords * nrPortable]float32
+	for s := 0; s < steps; s += chunkWords {
+		n := min(chunkWords, steps-s)
+		for i, v := range bs[s*nrPortable : (s+n)*nrPortable] {
+			wide[i] = math.Float32frombits(uint32(v) << 16)
+		}
+		tilePortable(rows, n, unsafe.Pointer(&as[s*rows]), unsafe.Pointer(&wide), unsafe.Pointer(&cs[0]), ldc, acc || s > 0)
+	}
+}
+
+func sumPortable(x []float32) float32 {
+	var s float64
+	for _, v := range x {
+		s += float64(v)
+	}
+	return float32(s)
+}
+
+func sumSqDevPortable(x []float32, mean float32) float32 {
+	var s float64
+	for _, v := range x {
+		d := float64(v - mean)
+		s += d * d
+	}
+	return float32(s)
+}
+
+func affinePortable(dst, x []float32, mul, add float32) {
+	for i, v := range x {
+		dst[i] = v*mul + add
+	}
+}
+
+func rotatePortable(x, y, cos, sin []float32) {
+	for i, c := range cos {
+		a, b, s := x[i], y[i], sin[i]
+		x[i], y[i] = a*c-b*s, b*c+a*s
+	}
+}
+
+func scaleMulPortable(dst, x, w []float32, s float32) {
+	for i, v := range x {
+		dst[i] = v * s * w[i]
+	}
+}
+
+func addPortable(dst, x []float32) {
+	for i, v := range x {
+		dst[i] += v
+	}
+}
+
+func scalePortable(dst, x []float32, s float32) {
+	for i, v := range x {
+		dst[i] = v * s
+	}
+}
+
+func swigluPortable(dst, gate, up []float32) {
+	for i, g := range gate {
+		dst[i] = g / (1 + exp32(-g)) * up[i]
+	}
+}
+
+func siluPortable(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = v / (1 + exp32(-v))
+	}
+}
+
+func maxPortable(x []float32) float32 {
+	m := float32(math.Inf(-1))
+	for _, v := range x {
+		if v > m {
+			m = v
+		}
+	}
+	return m
+}
+
+func expSubPortable(dst, x []float32, m, scale float32) float64 {
+	var sum float64
+	for i, v := range x {
+		e := exp32((v - m) * scale)
+		dst[i] = e
+		sum += float64(e)
+	}
+	return sum
+}
+
+// Constants of exp32 and of its vector twins: x = n ln2 + r with ln2 in two parts, and a polynomial of degree 6 for
+// exp(r) on |r| <= ln2/2 (the coefficients of Cephes' expf).
+const (
+	expHi = 88.722839   // exp of more overflows
+	expLo = -103.972084 // exp of less is 0
+	log2e = 1.44269504088896341
+	ln2Hi = 0.693359375
+	ln2Lo = -2.12194440e-4
+	expC0 = 1.9875691500e-4
+	expC1 = 1.3981999507e-3
+	expC2 = 8.3334519073e-3
+	expC3 = 4.1665795894e-2
+	expC4 = 1.6666665459e-1
+	expC5 = 5.0000001201e-1
+)
+
+// exp32 is e^x to within 2 units in the last place; NaN gives NaN.
+func exp32(x float32) float32 {
+	switch {
+	case x != x:
+		return x
+	case x > expHi:
+		return float32(math.Inf(1))
+	case x < expLo:
+		return 0
+	}
+	n := float32(math.RoundToEven(float64(x) * log2e))
+	r := x - n*ln2Hi
+	r -= n * ln2Lo
+	p := float32(expC0)
+	p = p*r + expC1
+	p = p*r + expC2
+	p = p*r + expC3
+	p = p*r + expC4
+	p = p*r + expC5
+	y := p*r*r + r + 1
+	// Two factors, so that results below the normal range come out right.
+	h := int32(n) / 2
+	return y * pow2(h) * pow2(int32(n)-h)
+}
+
+// pow2 is 2^n for n in [-126, 127].
+func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }

@@ -1,0 +1,4 @@
+package cpu
+
+// sets returns the kernel sets of this processor, slowest first.
+func sets() []*kernels { return []*kernels{&portable} }
