@@ -7,6 +7,8 @@ import (
 
 // newDecoder returns the function of a decoder, which maps the contents of tokens to stretches of text to be joined.
 // Without a decoder contents are joined by spaces, as the reference does.
+//
+// size: a case a type.
 func newDecoder(p *part, depth int) (func([]string) []string, error) {
 	if p == nil {
 		return func(in []string) []string { return []string{strings.Join(in, " ")} }, nil

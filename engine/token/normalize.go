@@ -11,6 +11,8 @@ import (
 const maxDepth = 8
 
 // newNormalizer returns the function of a normalizer; nil gives the identity.
+//
+// size: a case a type.
 func newNormalizer(p *part, depth int) (func(string) string, error) {
 	if p == nil {
 		return func(s string) string { return s }, nil

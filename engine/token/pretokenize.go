@@ -24,6 +24,8 @@ func each(f func(piece) []piece) func([]piece) []piece {
 }
 
 // newPreTokenizer returns the function of a pre-tokenizer; nil gives the identity.
+//
+// size: a case a type.
 func newPreTokenizer(p *part, depth int) (func([]piece) []piece, error) {
 	if p == nil {
 		return func(in []piece) []piece { return in }, nil
