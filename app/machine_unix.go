@@ -1,0 +1,30 @@
+//go:build unix
+
+package main
+
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// freeSpace is what the user may still write on the disk of dir, bytes.
+func freeSpace(dir string) (int64, bool) {
+	var s unix.Statfs_t
+	if unix.Statfs(dir, &s) != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true
+}
+
+// peakMemory is the largest resident memory of this process so far, bytes.
+func peakMemory() (int64, bool) {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0, false
+	}
+	if runtime.GOOS == "darwin" {
+		return u.Maxrss, true
+	}
+	return u.Maxrss << 10, true
+}

@@ -1,0 +1,19 @@
+package main
+
+import "golang.org/x/sys/windows"
+
+// freeSpace is what the user may still write on the disk of dir, bytes.
+func freeSpace(dir string) (int64, bool) {
+	p, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, false
+	}
+	var free uint64
+	if windows.GetDiskFreeSpaceEx(p, &free, nil, nil) != nil {
+		return 0, false
+	}
+	return int64(free), true
+}
+
+// peakMemory is not read on Windows.
+func peakMemory() (int64, bool) { return 0, false }

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"unmask/engine"
+	"unmask/engine/cpu"
+	"unmask/engine/tensor"
+	"unmask/ui/run"
+)
+
+// version is the release; FyneApp.toml has the same, which a test compares.
+const version = "0.1.0"
+
+// openSession makes the session of the program: in this process, on the processor. Tests put a scripted one here.
+var openSession = func(cfg Config, log *slog.Logger) (engine.Session, error) {
+	return nil, engine.ErrNoModel
+}
+
+// ref names the model of the configuration.
+func (c *Config) ref() engine.ModelRef {
+	return engine.ModelRef{Path: c.Model, DType: c.DType, Threads: c.Threads}
+}
+
+// backend makes the arithmetic that the configuration asks for.
+func (c *call) backend() (tensor.Backend, error) {
+	return cpu.New(cpu.Options{Kernels: c.cfg.Kernels, Threads: c.cfg.Threads})
+}
+
+// kernelSets are the kernel sets that this processor runs, slowest first.
+func kernelSets() []string { return cpu.Kernels() }
+
+type preset struct {
+	Name    string
+	Options engine.Options
+}
+
+func presetsOf(engine.Spec, engine.Task) []preset { return nil }
+
+func findPreset(spec engine.Spec, task engine.Task, name string) (engine.Options, error) {
+	return engine.Options{}, usagef("--preset: %q", name)
+}
+
+func writeRunPNG(w io.Writer, o *outcome) error { return errors.ErrUnsupported }
+
+func writeAnimation(w io.Writer, r *run.Run, cfg Config) error { return errors.ErrUnsupported }
+
+func (c *call) keepTrace(o *outcome, r *report) error { return nil }
+
+func (c *call) window(ctx context.Context, mode windowMode) error {
+	return fmt.Errorf("%w: not yet", errNoDisplay)
+}
+
+func lookGL(context.Context, *call) finding { return finding{"canvas", stateNote, "", ""} }

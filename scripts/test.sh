@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# test.sh: everything that `make test` checks. Stages print their time; the full output is in build/test.log. FUZZTIME (10s)
+# is the time of each fuzz target, UNMASK_TEST_SKIP_FUZZ=1 leaves them out.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tags="-tags=migrated_fynedo"
+export LANG=en_US.UTF-8 UNMASK_REQUIRE_GL="${UNMASK_REQUIRE_GL-1}"
+unset LC_ALL LC_MESSAGES
+mkdir -p build
+log=build/test.log
+: >"$log"
+started=$SECONDS
+
+stage() {
+	local name=$1 at=$SECONDS
+	shift
+	printf '== %s\n' "$name"
+	if ! "$@"; then
+		printf '== %s FAILED after %d s\n' "$name" $((SECONDS - at))
+		exit 1
+	fi
+	printf '== %s: %d s\n' "$name" $((SECONDS - at))
+}
+
+formatted() {
+	local bad
+	bad=$(gofmt -l app assets engine shaders ui)
+	[ -z "$bad" ] || { printf 'not formatted by gofmt:\n%s\n' "$bad"; return 1; }
+}
+
+# gotest runs go test -v, shows results, failures and skips, and keeps the rest in the log.
+gotest() {
+	local out
+	out=$(mktemp)
+	local rc=0
+	go test -v "$@" >"$out" 2>&1 || rc=$?
+	cat "$out" >>"$log"
+	grep -E '^(ok|FAIL|panic:|[[:space:]]*--- SKIP)|^#|\[build failed\]|DATA RACE' "$out" | grep -v 'no test files' || true
+	if [ "$rc" != 0 ]; then
+		printf -- '---- what failed\n'
+		grep -vE '^(=== |[[:space:]]*--- (PASS|SKIP)|PASS$|ok |\?)' "$out" | tail -200
+	fi
+	rm -f "$out"
+	return "$rc"
+}
+
+# Packages that link C (windows, GL) or a database would rebuild those under the race detector, which takes minutes: they
+# are tested without it.
+split() {
+	go list $tags -f '{{.ImportPath}} {{join .Deps ","}} {{join .TestImports ","}} {{join .XTestImports ","}}' ./... >build/packages
+	grep -E 'fyne\.io/fyne|go-gl/|modernc\.org/sqlite|unmask/app/history' build/packages | cut -d' ' -f1 | sort >build/heavy
+	cut -d' ' -f1 build/packages | sort | comm -23 - build/heavy >build/pure
+}
+
+fuzz() {
+	local time=${FUZZTIME:-10s} target pkg
+	grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' app engine ui 2>/dev/null | sort -u >build/fuzz || true
+	while IFS=: read -r file _ func; do
+		target=${func#func }
+		pkg=./$(dirname "$file")
+		if ! go test $tags -run='^$' -fuzz="^$target\$" -fuzztime="$time" "$pkg" >build/fuzz.out 2>&1; then
+			cat build/fuzz.out
+			return 1
+		fi
+		printf '   %-40s %s\n' "$pkg $target" "$(grep -oE 'execs: [0-9]+' build/fuzz.out | tail -1)"
+	done <build/fuzz
+}
+
+stage "gofmt" formatted
+stage "build" go build $tags -buildvcs=false -o unmask ./app
+stage "vet" go vet $tags ./...
+split
+stage "tests with the race detector" gotest $tags -race -shuffle=on $(cat build/pure)
+stage "tests of window, GL, database and program" gotest $tags $(cat build/heavy)
+[ -n "${UNMASK_TEST_SKIP_FUZZ-}" ] || stage "fuzz targets, ${FUZZTIME:-10s} each" fuzz
+printf '== all passed in %d s; skipped: %d\n' $((SECONDS - started)) "$(grep -c -- '--- SKIP' "$log" || true)"
