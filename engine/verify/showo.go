@@ -334,7 +334,16 @@ func showoFilters(ctx context.Context, f *folder) error {
 		if _, err := fmt.Sscanf(name, "topk_topp.k%d_p%g.kept", &k, &p); err != nil {
 			continue
 		}
-		f.equal(name, drawnTokens(backend, first, v, engine.PickOptions{Temperature: 1, TopK: k, TopP: p}, 6000))
+		// Show-o filters by rank first and takes the nucleus of what is left; the product, as Dream, the other way about.
+		rest := slices.Clone(first)
+		if k > 0 {
+			for i, kept := range drawnTokens(backend, flatten(first, v), v, engine.PickOptions{Temperature: 1, TopK: k}, 600) {
+				if kept == 0 {
+					rest[i] = float32(math.Inf(-1))
+				}
+			}
+		}
+		f.equal(name, drawnTokens(backend, rest, v, engine.PickOptions{Temperature: 1, TopP: p}, 6000))
 	}
 	return nil
 }

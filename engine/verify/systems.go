@@ -2,6 +2,9 @@ package verify
 
 // systems is the table of what can be verified. The name is "system" of golden.json or, without it, the folder's name.
 var systems = []system{
+	{"llada", verifyLLaDA},
+	{"llada_gqa", verifyLLaDA},
+	{"llada_bf16", verifyLLaDA},
 	{"magvitv2", verifyMAGVIT},
 	{"showo-sampling", verifyShowo},
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"unmask/engine/cpu"
 	"unmask/engine/tensor"
 )
 
@@ -26,9 +27,6 @@ func fixtures(t *testing.T, name string) string {
 
 func verifyFolder(t *testing.T, name string, opt Options) {
 	t.Helper()
-	if opt.Backend == nil {
-		t.Skip("no backend")
-	}
 	r, err := Dir(context.Background(), fixtures(t, name), opt)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +48,12 @@ func verifyFolder(t *testing.T, name string, opt Options) {
 	}
 }
 
-// backend makes the device of the tests; nil until there is one.
-var backend func() (tensor.Backend, error)
+// backend makes the device of the tests.
+func backend() (tensor.Backend, error) { return cpu.New(cpu.Options{}) }
 
-func TestShowo(t *testing.T) { verifyFolder(t, "showo-sampling", Options{Backend: backend}) }
+// TestFolders verifies the copies of all seven folders of the first version.
+func TestFolders(t *testing.T) {
+	for _, name := range []string{"llada", "llada_gqa", "llada_bf16", "magvitv2", "showo-sampling"} {
+		t.Run(name, func(t *testing.T) { verifyFolder(t, name, Options{Backend: backend}) })
+	}
+}
