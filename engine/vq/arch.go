@@ -61,11 +61,16 @@ func readArch(set *weights.Set) (a Archs, released bool, err error) {
 	if err != nil {
 		return a, false, err
 	}
-	a = Archs{Groups: 32, Eps: 1e-6}
+	a, err = parseArch(data, set.Path())
+	return a, false, err
+}
+
+func parseArch(data []byte, path string) (Archs, error) {
+	a := Archs{Groups: 32, Eps: 1e-6}
 	if err := json.Unmarshal(data, &a); err != nil {
-		return a, false, &engine.FormatError{Format: "architecture.json", Path: set.Path(), Err: err}
+		return a, &engine.FormatError{Format: "architecture.json", Path: path, Err: err}
 	}
-	return a, false, a.check(set.Path())
+	return a, a.check(path)
 }
 
 func (a Archs) check(path string) error {

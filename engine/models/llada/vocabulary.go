@@ -19,14 +19,18 @@ type Vocabulary struct {
 
 // ReadVocabulary reads tokenizer.json of src. A checkpoint without one gives an empty vocabulary.
 func ReadVocabulary(src *weights.Set) (*Vocabulary, error) {
-	v := &Vocabulary{Added: map[string]engine.Token{}}
 	data, err := src.File("tokenizer.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return v, nil
+		return &Vocabulary{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	return parseVocabulary(data, src.Path())
+}
+
+func parseVocabulary(data []byte, path string) (*Vocabulary, error) {
+	v := &Vocabulary{Added: map[string]engine.Token{}}
 	var file struct {
 		Added []struct {
 			ID      int    `json:"id"`
@@ -37,12 +41,12 @@ func ReadVocabulary(src *weights.Set) (*Vocabulary, error) {
 		} `json:"model"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, &engine.FormatError{Format: "tokenizer.json", Path: src.Path(), Err: err}
+		return nil, &engine.FormatError{Format: "tokenizer.json", Path: path, Err: err}
 	}
 	top := -1
 	note := func(name string, id int) error {
 		if id < 0 || id > 1<<30 {
-			return &engine.FormatError{Format: "tokenizer.json", Path: src.Path(), Item: name,
+			return &engine.FormatError{Format: "tokenizer.json", Path: path, Item: name,
 				Reason: fmt.Sprintf("id %d, want 0 to %d", id, 1<<30)}
 		}
 		top = max(top, id)
