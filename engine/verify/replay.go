@@ -25,7 +25,9 @@ type replay struct {
 	// picked; raw holds the rows [conditional, unconditional] without guidance.
 	look  func(call int, guided []float32, raw [2][]float32) error
 	watch []int
-	fed   [][2]int // the range of positions fed in each pass
+	// fed is the range of positions fed in each pass; partial says that the others came from the cache.
+	fed     [][2]int
+	partial []bool
 
 	out replayLogits
 }
@@ -52,10 +54,11 @@ func (r *replay) Forward(ctx context.Context, in engine.Input) (engine.Logits, e
 	if len(in.Lens) > 0 {
 		span[1] = in.Lens[0]
 	}
-	if in.Active != (engine.Span{}) {
+	partial := in.Active != engine.Span{}
+	if partial {
 		span = [2]int{in.Active.Lo, in.Active.Hi}
 	}
-	r.fed = append(r.fed, span)
+	r.fed, r.partial = append(r.fed, span), append(r.partial, partial)
 	return &r.out, nil
 }
 

@@ -5,6 +5,7 @@ var systems = []system{
 	{"llada", verifyLLaDA},
 	{"llada_gqa", verifyLLaDA},
 	{"llada_bf16", verifyLLaDA},
+	{"fast-dllm", verifyFastDLLM},
 	{"magvitv2", verifyMAGVIT},
 	{"showo-sampling", verifyShowo},
 }
