@@ -343,3 +343,9 @@ func thought(s *run.State, span engine.Span, texts []string) *Thought {
 	}
 	return t
 }
+
+// Visible is what is drawn of a token's text: no spaces around it, no line breaks, valid UTF-8.
+func Visible(text string) string {
+	text = strings.Trim(strings.ReplaceAll(text, "\r", ""), " \n\t")
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\n", " "), "\uFFFD")
+}
