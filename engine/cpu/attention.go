@@ -92,6 +92,9 @@ func attend(j *job, w *worker, i int) {
 	}
 }
 
+// columnRows is how many rows kernels.columns turns into columns.
+const columnRows = 16
+
 // operands are the packed keys and values of one group, and a worker's scratch.
 type operands struct {
 	k, v         []float32
@@ -108,18 +111,26 @@ func headOperands(j *job, w *worker, seq tensor.Seq, g int) operands {
 	a := operands{keys: keys, kStep: roundUp(width, stepUnit), vStep: roundUp(keys, stepUnit)}
 	kPanels, vPanels := (keys+nr-1)/nr, (width+nr-1)/nr
 	mem := grow(&w.packB, kPanels*a.kStep*nr+vPanels*a.vStep*nr)
-	clear(mem)
 	a.k, a.v = mem[:kPanels*a.kStep*nr], mem[kPanels*a.kStep*nr:]
-	for t := range keys {
-		row := (seq.KLo+t)*j.groups + g
-		k, v := j.y[row*width:(row+1)*width], j.z[row*width:(row+1)*width]
+	stride := j.groups * width
+	k, v := j.y[(seq.KLo*j.groups+g)*width:], j.z[(seq.KLo*j.groups+g)*width:]
+	// Keys become columns, 16 at a time. Their padding to a multiple of stepUnit meets zeros of the packed queries,
+	// but must not be NaN.
+	for t := 0; t < kPanels*nr; t += columnRows {
 		out := a.k[t/nr*a.kStep*nr+t%nr:]
-		for s, x := range k {
-			out[s*nr] = x
+		n := max(0, min(columnRows, keys-t))
+		j.kern.columns(unsafe.Pointer(&out[0]), unsafe.Pointer(&k[min(t, keys-1)*stride]), width, stride, n, nr)
+		for s := width; s < a.kStep; s++ {
+			clear(out[s*nr:][:columnRows])
 		}
-		for p := range vPanels {
-			copy(a.v[(p*a.vStep+t)*nr:][:nr], v[p*nr:])
+	}
+	for p := range vPanels {
+		out := a.v[p*a.vStep*nr:][:a.vStep*nr]
+		cols := min(nr, width-p*nr)
+		for t := range keys {
+			clear(out[t*nr+copy(out[t*nr:][:cols], v[t*stride+p*nr:]) : (t+1)*nr])
 		}
+		clear(out[keys*nr:])
 	}
 	return a
 }
@@ -129,13 +140,8 @@ func (a *operands) strip(j *job, h, q, allowRow, rows int, seq tensor.Seq) {
 	nr, width := j.kern.nr, j.width
 	stride := j.heads * width
 	// Queries to a packed strip.
-	chunks := (width + chunkWords - 1) / chunkWords
 	for r := range rows {
-		in := j.x[(q+r)*stride+h*width:][:width]
-		for c := range chunks {
-			out := a.left[(c*rows+r)*chunkWords:][:chunkWords]
-			clear(out[copy(out, in[c*chunkWords:]):])
-		}
+		j.kern.packF32(unsafe.Pointer(&a.left[r*chunkWords]), j.x[(q+r)*stride+h*width:][:width], 4*rows*chunkWords)
 	}
 	for p := 0; p*nr < a.keys; p++ {
 		j.kern.f32(rows, a.kStep, unsafe.Pointer(&a.left[0]), unsafe.Pointer(&a.k[p*a.kStep*nr]),
@@ -146,10 +152,7 @@ func (a *operands) strip(j *job, h, q, allowRow, rows int, seq tensor.Seq) {
 		s := a.scores[r*a.ld:][:a.keys]
 		mask(s, j, seq.KLo, allowRow+r)
 		inverse[r] = softmaxRow(j.kern, s, j.attention.Scale)
-		for c := 0; c*chunkWords < a.keys; c++ {
-			out := a.left[(c*rows+r)*chunkWords:][:chunkWords]
-			clear(out[copy(out, s[c*chunkWords:]):])
-		}
+		j.kern.packF32(unsafe.Pointer(&a.left[r*chunkWords]), s, 4*rows*chunkWords)
 	}
 	for p := 0; p*nr < width; p++ {
 		out, ld := j.dst[q*stride+h*width+p*nr:], stride

@@ -7,10 +7,10 @@ import (
 	"unmask/engine/tensor"
 )
 
-// elementCost is the rough cost of an element of the cheap functions, in rows of this many elements a nanosecond.
+// cheapPerNano is how many elements a nanosecond the cheap row functions do, roughly.
 const cheapPerNano = 4
 
-// blockOf is how many elements one unit of an element-by-element function takes.
+// elementBlock is how many elements one unit of an element-by-element function takes.
 const elementBlock = 16384
 
 // elements runs fn over the elements of dst in blocks. cost is in nanoseconds a 16 elements.
@@ -66,14 +66,13 @@ func (b *Backend) GELU(dst, x tensor.Tensor, exact bool) {
 			}
 			return
 		}
-		// 0.5 x (1 + tanh u) is x sigmoid(2u).
-		for i := lo; i < hi; i++ {
-			v := j.x[i]
-			u := float32(2*0.7978845608028654) * (v + 0.044715*v*v*v)
-			j.dst[i] = v / (1 + exp32(-u))
-		}
+		j.kern.gelu(j.dst[lo:hi], j.x[lo:hi])
 	}}
-	b.elements(len(d.f), 200)
+	cost := 8
+	if exact {
+		cost = 300
+	}
+	b.elements(len(d.f), cost)
 }
 
 // Add implements [tensor.Backend].

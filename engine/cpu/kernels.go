@@ -13,7 +13,7 @@ import (
 //
 // a is [ceil(steps/16)][rows][16] words, b is [steps][nr] words, c has rows of ldc floats and nr columns that may all be
 // written. A word is one f32, or a pair of bf16 of adjacent k in the native bf16 tile. acc adds to c instead of
-// overwriting it. steps is a multiple of stepUnit. Row functions take slices of equal length and any alignment.
+// overwriting it. steps is a multiple of stepUnit and nr of 16. Row functions take slices of equal length and any alignment.
 type kernels struct {
 	name   string
 	mr, nr int
@@ -23,18 +23,35 @@ type kernels struct {
 	// pairs is true when bf16 multiplies words of two bf16: a and b are then [steps] pairs of k.
 	pairs bool
 
-	sum      func(x []float32) float32
-	sumSqDev func(x []float32, mean float32) float32  // sum of (x-mean)^2
-	scaleMul func(dst, x, w []float32, s float32)     // dst = x*s*w
-	affine   func(dst, x []float32, mul, add float32) // dst = x*mul + add
-	add      func(dst, x []float32)                   // dst += x
-	scale    func(dst, x []float32, s float32)        // dst = x*s
-	swiglu   func(dst, gate, up []float32)            // dst = silu(gate)*up
-	silu     func(dst, x []float32)
-	rotate   func(x, y, cos, sin []float32) // (x, y) = (x cos - y sin, y cos + x sin)
-	maxOf    func(x []float32) float32      // largest element; NaN is skipped; -Inf when there is none
+	// packF32 and packBF16 copy a row of activations to chunks of 16 words, step bytes apart, the last one zero padded.
+	packF32, packBF16 func(dst unsafe.Pointer, x []float32, step int)
+	// columns writes dst[s][r] = src[r][s] for s < steps and r < rows <= 16; source rows are stride floats apart,
+	// rows of dst step floats, and 16 of each are written, zeros from rows on.
+	columns func(dst, src unsafe.Pointer, steps, stride, rows, step int)
+
+	sum      func(x []float32) float64
+	sumSqDev func(x []float32, mean float32) float64       // sum of (x-mean)^2
+	dotDev   func(e, l []float32, m float32) float64       // sum of e*max(l-m, -200)
+	maxOf    func(x []float32) float32                     // largest element; NaN is skipped; -Inf when there is none
+	scaleMul func(dst, x, w []float32, s float32)          // dst = x*s*w
+	affine   func(dst, x []float32, sub, mul, add float32) // dst = (x-sub)*mul + add
+	add      func(dst, x []float32)                        // dst += x
+	scale    func(dst, x []float32, s float32)             // dst = x*s
+	mix      func(dst, u, c []float32, g float32)          // dst = u + g*(c-u)
+	swiglu   func(dst, gate, up []float32)                 // dst = silu(gate)*up
+	silu     func(dst, x []float32)                        // dst = x*sigmoid(x)
+	gelu     func(dst, x []float32)                        // the tanh form
+	rotate   func(x, y, cos, sin []float32)                // (x, y) = (x cos - y sin, y cos + x sin)
 	// expSub writes e = exp((x-m)*scale) to dst and returns the sum of e.
 	expSub func(dst, x []float32, m, scale float32) float64
+
+	// topTwo makes NaN -Inf and +Inf the largest float in x. It writes the largest and second largest element of each
+	// of up to 16 classes of x to lanes[:16] and lanes[16:]; entries of classes that it does not use stay.
+	topTwo  func(x []float32, lanes *[32]float32)
+	indexOf func(x []float32, v float32) int // first index of v, or len(x)
+	// candidate returns the first i whose 1-u is below e[i]*bound, u being the noise of key and id i, or len(e). It may
+	// return an i that misses by a rounding, never pass one over.
+	candidate func(e []float32, key uint64, bound float32) int
 }
 
 type tileFunc func(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool)

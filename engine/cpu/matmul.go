@@ -171,31 +171,12 @@ func packStrip(j *job, w *worker, i int) {
 
 // packLeft packs rows of k floats as a strip: [chunks][rows][16] words.
 func packLeft(dst, x []float32, k, rows int, dt tensor.DType, kern *kernels) {
-	span := chunkWords
-	if dt == tensor.BF16 && kern.pairs {
-		span = 2 * chunkWords
+	pack := kern.packF32
+	if dt == tensor.BF16 {
+		pack = kern.packBF16
 	}
 	for r := range rows {
-		row := x[r*k : (r+1)*k]
-		for c := 0; c*span < k; c++ {
-			out := dst[(c*rows+r)*chunkWords:][:chunkWords]
-			in := row[c*span : min((c+1)*span, k)]
-			switch {
-			case dt == tensor.F32:
-				clear(out[copy(out, in):])
-			case kern.pairs:
-				h := (*[2 * chunkWords]uint16)(unsafe.Pointer(&out[0]))
-				clear(h[:])
-				for i, v := range in {
-					h[i] = roundBF16(v)
-				}
-			default:
-				clear(out[len(in):])
-				for i, v := range in {
-					out[i] = bf16Value(v)
-				}
-			}
-		}
+		pack(unsafe.Pointer(&dst[r*chunkWords]), x[r*k:(r+1)*k], 4*rows*chunkWords)
 	}
 }
 

@@ -23,7 +23,7 @@ func rmsRows(j *job, _ *worker, i int) {
 	for r := lo; r < hi; r++ {
 		x := j.x[r*j.width : (r+1)*j.width]
 		out := j.dst[r*j.width : (r+1)*j.width]
-		s := 1 / float32(math.Sqrt(float64(j.kern.sumSqDev(x, 0)/float32(j.width)+j.eps)))
+		s := float32(1 / math.Sqrt(j.kern.sumSqDev(x, 0)/float64(j.width)+float64(j.eps)))
 		if j.y == nil {
 			j.kern.scale(out, x, s)
 			continue
@@ -53,7 +53,7 @@ func layerRows(j *job, _ *worker, i int) {
 		x := j.x[r*j.width : (r+1)*j.width]
 		out := j.dst[r*j.width : (r+1)*j.width]
 		mean, s := moments(j.kern, x, 1, len(x), j.eps)
-		j.kern.affine(out, x, s, -mean*s)
+		j.kern.affine(out, x, mean, s, 0)
 		if j.y != nil {
 			j.kern.scaleMul(out, out, j.y, 1)
 		}
@@ -67,11 +67,11 @@ func layerRows(j *job, _ *worker, i int) {
 func moments(k *kernels, x []float32, n, width int, eps float32) (mean, scale float32) {
 	var sum, dev float64
 	for i := range n {
-		sum += float64(k.sum(x[i*width : (i+1)*width]))
+		sum += k.sum(x[i*width : (i+1)*width])
 	}
 	mean = float32(sum / float64(n*width))
 	for i := range n {
-		dev += float64(k.sumSqDev(x[i*width:(i+1)*width], mean))
+		dev += k.sumSqDev(x[i*width:(i+1)*width], mean)
 	}
 	return mean, float32(1 / math.Sqrt(dev/float64(n*width)+float64(eps)))
 }
@@ -101,14 +101,14 @@ func groupRows(j *job, _ *worker, i int) {
 		mean, s := moments(j.kern, j.x[at:at+n], j.across, j.width, j.eps)
 		for c := g * j.across; c < (g+1)*j.across; c++ {
 			x, out := j.x[c*j.width:(c+1)*j.width], j.dst[c*j.width:(c+1)*j.width]
-			mul, add := s, -mean*s
+			mul, add := s, float32(0)
 			if j.y != nil {
-				mul, add = mul*j.y[c], add*j.y[c]
+				mul *= j.y[c]
 			}
 			if j.z != nil {
-				add += j.z[c]
+				add = j.z[c]
 			}
-			j.kern.affine(out, x, mul, add)
+			j.kern.affine(out, x, mean, mul, add)
 			if j.flag {
 				j.kern.silu(out, out)
 			}

@@ -73,7 +73,7 @@ func (j *job) pickRow(s *pickScratch, r int) {
 	n := last - first
 	s.logits, s.exps = resize(s.logits, n), resize(s.exps, n)
 	j.restrict(s.logits, r, first)
-	max1, at, max2 := best(s.logits)
+	max1, at, max2 := best(j.kern, s.logits)
 	if at < 0 {
 		p.Token[r], p.Prob[r], p.Margin[r], p.Entropy[r] = engine.Token(j.firstAllowed(first, last)), 0, 0, 0
 		if len(p.Top) > 0 {
@@ -83,7 +83,7 @@ func (j *job) pickRow(s *pickScratch, r int) {
 	}
 	sum := j.kern.expSub(s.exps, s.logits, max1, 1)
 	p.Margin[r] = float32((1 - float64(exp32(max2-max1))) / sum)
-	p.Entropy[r] = float32(entropy(s.logits, s.exps, max1, sum))
+	p.Entropy[r] = float32(max(0, math.Log(sum)-j.kern.dotDev(s.exps, s.logits, max1)/sum))
 	chosen := at
 	if j.pick.Temperature > 0 {
 		chosen = j.draw(s, p.Pos[r], first, max1, at)
@@ -109,9 +109,7 @@ func (j *job) restrict(dst []float32, r, first int) {
 		copy(dst, cond)
 	} else {
 		g := float32(1 + j.pick.Guidance)
-		for i, u := range j.y[r*j.width+first:][:len(dst)] {
-			dst[i] = u + g*(cond[i]-u)
-		}
+		j.kern.mix(dst, j.y[r*j.width+first:][:len(dst)], cond, g)
 	}
 	for _, id := range j.pick.Ban {
 		if k := int(id) - first; k >= 0 && k < len(dst) {
@@ -132,36 +130,25 @@ func (j *job) firstAllowed(first, last int) int {
 
 // best cleans x of NaN and +Inf and returns its largest element, where it is first, and the second largest. at is -1
 // when all are -Inf.
-func best(x []float32) (max1 float32, at int, max2 float32) {
+func best(k *kernels, x []float32) (max1 float32, at int, max2 float32) {
 	inf := float32(math.Inf(-1))
-	max1, at, max2 = inf, -1, inf
-	for i, v := range x {
-		switch {
-		case v != v:
-			x[i] = inf
-			continue
-		case v > math.MaxFloat32:
-			v = math.MaxFloat32
-			x[i] = v
-		}
+	var lanes [32]float32
+	for i := range lanes {
+		lanes[i] = inf
+	}
+	k.topTwo(x, &lanes)
+	max1, max2 = inf, inf
+	for _, v := range lanes {
 		if v > max1 {
-			max2, max1, at = max1, v, i
+			max1, max2 = v, max1
 		} else if v > max2 {
 			max2 = v
 		}
 	}
-	return max1, at, max2
-}
-
-// entropy is ln sum - sum of e*(l-max)/sum, in nats.
-func entropy(logits, exps []float32, m float32, sum float64) float64 {
-	var dot float64
-	for i, e := range exps {
-		if e > 0 {
-			dot += float64(e) * float64(logits[i]-m)
-		}
+	if max1 == inf {
+		return inf, -1, inf
 	}
-	return max(0, math.Log(sum)-dot/sum)
+	return max1, k.indexOf(x, max1), max2
 }
 
 // draw returns the candidate with the largest logit + T*Gumbel among those that TopK and TopP leave. m is the largest
@@ -176,33 +163,30 @@ func (j *job) draw(s *pickScratch, pos, first int, m float32, at int) int {
 	if t != 1 {
 		j.kern.expSub(weights, s.logits, m, inv)
 	}
-	keep := j.threshold(s, weights)
-	key := tensor.NoiseKey(j.pick.Seed, pos)
-	bestAt := -1
-	var bestScore float64
-	consider := func(i int) {
-		score := float64(s.logits[i]) - float64(m) + t*tensor.Gumbel(key, engine.Token(first+i))
-		if bestAt < 0 || score > bestScore || score == bestScore && i < bestAt {
-			bestAt, bestScore = i, score
-		}
-	}
-	consider(at)
-	// bound is exp(-best/T) with room for rounding, so that only candidates that cannot win are passed over.
-	bound := math.Exp(-bestScore/t) * 1.001
-	for i, e := range weights {
-		if e < keep || e == 0 {
-			continue
-		}
-		if 1-tensor.Uniform(key, engine.Token(first+i)) > float64(e)*bound {
-			continue
-		}
-		if before := bestAt; i != at {
-			if consider(i); bestAt != before {
-				bound = math.Exp(-bestScore/t) * 1.001
+	if keep := j.threshold(s, weights); keep > 0 {
+		for i, e := range weights {
+			if e < keep {
+				weights[i] = 0
 			}
 		}
 	}
-	return bestAt
+	key := tensor.NoiseKey(j.pick.Seed, pos)
+	score := func(i int) float64 {
+		return float64(s.logits[i]) - float64(m) + t*tensor.Gumbel(key, engine.Token(first+i))
+	}
+	win, top := at, score(at)
+	for i := 0; i < len(weights); i++ {
+		// The bound leaves room for rounding; where it overflows every candidate of any weight is scored.
+		bound := float32(min(math.Exp(-top/t)*1.001, math.MaxFloat32))
+		i += j.kern.candidate(weights[i:], tensor.NoiseShift(key, engine.Token(first+i)), bound)
+		if i == len(weights) || i == at {
+			continue
+		}
+		if v := score(i); v > top || v == top && i < win {
+			win, top = i, v
+		}
+	}
+	return win
 }
 
 // threshold returns the smallest weight that TopK and TopP keep; 0 keeps all. Of equal weights at the edge all stay.

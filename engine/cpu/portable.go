@@ -3,29 +3,41 @@ package cpu
 import (
 	"math"
 	"unsafe"
+
+	"unmask/engine"
+	"unmask/engine/tensor"
 )
 
 // portable runs everywhere and is what the other sets are tested against.
 var portable = kernels{
-	name:     "portable",
-	mr:       8,
-	nr:       8,
-	f32:      tilePortable,
-	bf16:     tileBF16Portable,
-	sum:      sumPortable,
-	sumSqDev: sumSqDevPortable,
-	scaleMul: scaleMulPortable,
-	affine:   affinePortable,
-	add:      addPortable,
-	scale:    scalePortable,
-	swiglu:   swigluPortable,
-	silu:     siluPortable,
-	rotate:   rotatePortable,
-	maxOf:    maxPortable,
-	expSub:   expSubPortable,
+	name:      "portable",
+	mr:        8,
+	nr:        nrPortable,
+	f32:       tilePortable,
+	bf16:      tileBF16Portable,
+	packF32:   packRowPortable,
+	packBF16:  packRoundPortable,
+	columns:   columnsPortable,
+	sum:       sumPortable,
+	sumSqDev:  sumSqDevPortable,
+	dotDev:    dotDevPortable,
+	maxOf:     maxOfPortable,
+	topTwo:    topTwoPortable,
+	indexOf:   indexOfPortable,
+	candidate: candidatePortable,
+	scaleMul:  scaleMulPortable,
+	affine:    affinePortable,
+	add:       addPortable,
+	scale:     scalePortable,
+	mix:       mixPortable,
+	swiglu:    swigluPortable,
+	silu:      siluPortable,
+	gelu:      geluPortable,
+	rotate:    rotatePortable,
+	expSub:    expSubPortable,
 }
 
-const nrPortable = 8
+const nrPortable = 16
 
 func tilePortable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
 	as := unsafe.Slice((*float32)(a), (steps+chunkWords-1)/chunkWords*rows*chunkWords)
@@ -69,26 +81,26 @@ func tileBF16Portable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool
 	}
 }
 
-func sumPortable(x []float32) float32 {
+func sumPortable(x []float32) float64 {
 	var s float64
 	for _, v := range x {
 		s += float64(v)
 	}
-	return float32(s)
+	return s
 }
 
-func sumSqDevPortable(x []float32, mean float32) float32 {
+func sumSqDevPortable(x []float32, mean float32) float64 {
 	var s float64
 	for _, v := range x {
 		d := float64(v - mean)
 		s += d * d
 	}
-	return float32(s)
+	return s
 }
 
-func affinePortable(dst, x []float32, mul, add float32) {
+func affinePortable(dst, x []float32, sub, mul, add float32) {
 	for i, v := range x {
-		dst[i] = v*mul + add
+		dst[i] = (v-sub)*mul + add
 	}
 }
 
@@ -96,6 +108,100 @@ func rotatePortable(x, y, cos, sin []float32) {
 	for i, c := range cos {
 		a, b, s := x[i], y[i], sin[i]
 		x[i], y[i] = a*c-b*s, b*c+a*s
+	}
+}
+
+func dotDevPortable(e, l []float32, m float32) float64 {
+	var s float64
+	for i, v := range l {
+		s += float64(e[i] * max(v-m, -200))
+	}
+	return s
+}
+
+func topTwoPortable(x []float32, lanes *[32]float32) {
+	inf := float32(math.Inf(-1))
+	first, second := inf, inf
+	for i, v := range x {
+		if v != v {
+			v = inf
+		}
+		v = min(v, math.MaxFloat32)
+		x[i] = v
+		if v > first {
+			first, second = v, first
+		} else if v > second {
+			second = v
+		}
+	}
+	lanes[0], lanes[16] = first, second
+}
+
+func indexOfPortable(x []float32, v float32) int {
+	for i, u := range x {
+		if u == v {
+			return i
+		}
+	}
+	return len(x)
+}
+
+func candidatePortable(e []float32, key uint64, bound float32) int {
+	for i, v := range e {
+		if v == 0 {
+			continue
+		}
+		if lower := float32(^tensor.NoiseBits(key, engine.Token(i))>>40) * (1.0 / (1 << 24)); lower < v*bound {
+			return i
+		}
+	}
+	return len(e)
+}
+
+func mixPortable(dst, u, c []float32, g float32) {
+	for i, v := range u {
+		dst[i] = v + g*(c[i]-v)
+	}
+}
+
+func geluPortable(dst, x []float32) {
+	// 0.5 x (1 + tanh u) is x sigmoid(2u).
+	const a, b = 2 * 0.7978845608028654, 2 * 0.7978845608028654 * 0.044715
+	for i, v := range x {
+		dst[i] = v / (1 + exp32(-v*(a+b*v*v)))
+	}
+}
+
+func packRowPortable(dst unsafe.Pointer, x []float32, step int) {
+	for len(x) > 0 {
+		out := unsafe.Slice((*float32)(dst), chunkWords)
+		n := copy(out, x)
+		clear(out[n:])
+		x, dst = x[n:], unsafe.Add(dst, step)
+	}
+}
+
+func packRoundPortable(dst unsafe.Pointer, x []float32, step int) {
+	for len(x) > 0 {
+		out := unsafe.Slice((*float32)(dst), chunkWords)
+		n := min(chunkWords, len(x))
+		for i, v := range x[:n] {
+			out[i] = fromBF16(roundBF16(v))
+		}
+		clear(out[n:])
+		x, dst = x[n:], unsafe.Add(dst, step)
+	}
+}
+
+func columnsPortable(dst, src unsafe.Pointer, steps, stride, rows, step int) {
+	for r := range 16 {
+		for s := range steps {
+			v := float32(0)
+			if r < rows {
+				v = *(*float32)(unsafe.Add(src, 4*(r*stride+s)))
+			}
+			*(*float32)(unsafe.Add(dst, 4*(s*step+r))) = v
+		}
 	}
 }
 
@@ -129,7 +235,7 @@ func siluPortable(dst, x []float32) {
 	}
 }
 
-func maxPortable(x []float32) float32 {
+func maxOfPortable(x []float32) float32 {
 	m := float32(math.Inf(-1))
 	for _, v := range x {
 		if v > m {

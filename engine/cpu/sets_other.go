@@ -1,3 +1,5 @@
+//go:build !amd64
+
 package cpu
 
 // sets returns the kernel sets of this processor, slowest first.

@@ -155,9 +155,9 @@ func layerNorm(h *harness) {
 		}
 		xt, dst := h.put(x, rows, n), h.b.Alloc(tensor.F32, rows, n)
 		h.b.LayerNorm(dst, xt, nil, nil, 1e-5)
-		h.equal(fmt.Sprint("plain ", n), h.get(dst), plain, 1e-5, 5e-5)
+		h.equal(fmt.Sprint("plain ", n), h.get(dst), plain, 5e-6, 1e-5)
 		h.b.LayerNorm(xt, xt, h.put(w, n), h.put(b, n), 1e-5)
-		h.equal(fmt.Sprint("full in place ", n), h.get(xt), full, 1e-5, 5e-5)
+		h.equal(fmt.Sprint("full in place ", n), h.get(xt), full, 5e-6, 1e-5)
 	}
 }
 
@@ -191,9 +191,9 @@ func groupNorm(h *harness) {
 		xt, dst := h.put(x, c, s[1], s[2]), h.b.Alloc(tensor.F32, c, s[1], s[2])
 		wt, bt := h.put(w, c), h.put(b, c)
 		h.b.GroupNorm(dst, xt, wt, bt, s[3], 1e-6, false)
-		h.equal(fmt.Sprint("plain ", s), h.get(dst), plain, 2e-5, 2e-5)
+		h.equal(fmt.Sprint("plain ", s), h.get(dst), plain, 5e-6, 1e-5)
 		h.b.GroupNorm(xt, xt, wt, bt, s[3], 1e-6, true)
-		h.equal(fmt.Sprint("silu in place ", s), h.get(xt), active, 2e-5, 2e-5)
+		h.equal(fmt.Sprint("silu in place ", s), h.get(xt), active, 5e-6, 1e-5)
 	}
 }
 

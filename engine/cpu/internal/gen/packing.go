@@ -1,0 +1,166 @@
+package main
+
+import "fmt"
+
+// packing: rows of activations into strips. A chunk is 64 bytes; step is the distance of a row's chunks in bytes.
+func (r rowFunc) packing() {
+	pack := func(name, doc string, change func()) {
+		r.text(name+r.name, "(dst unsafe.Pointer, x []float32, step int)", doc, 40)
+		r.i("MOVQ dst+0(FP), DI")
+		r.i("MOVQ x_base+8(FP), SI")
+		r.i("MOVQ x_len+16(FP), CX")
+		r.i("MOVQ step+32(FP), R8")
+		per := 16 / r.lanes
+		whole, rest, part, done := r.label("whole"), r.label("rest"), r.label("part"), r.label("done")
+		r.i("MOVQ CX, R9")
+		r.i("SHRQ $4, R9")
+		r.i("JZ %s", rest)
+		r.p("%s:", whole)
+		for i := range per {
+			r.i("VMOVUPS %d(SI), %s", 4*r.lanes*i, r.v(0))
+			change()
+			r.i("VMOVUPS %s, %d(DI)", r.v(0), 4*r.lanes*i)
+		}
+		r.i("ADDQ $64, SI")
+		r.i("ADDQ R8, DI")
+		r.i("DECQ R9")
+		r.i("JNZ %s", whole)
+		r.p("%s:", rest)
+		// The last chunk is zero padded.
+		r.i("ANDQ $15, CX")
+		r.i("JZ %s", done)
+		r.zero(1)
+		for i := range per {
+			r.i("VMOVUPS %s, %d(DI)", r.v(1), 4*r.lanes*i)
+		}
+		r.p("%s:", part)
+		r.loop([]string{"SI", "DI"}, func(tail bool) {
+			r.load(tail, "SI", 0)
+			change()
+			r.store(tail, 0, "DI")
+		})
+		r.p("%s:", done)
+		r.ret()
+	}
+	pack("packRow", "copies a row into its chunks.", func() {})
+	pack("packRound", "copies a row into its chunks, rounded to bf16 values.", func() {
+		// x + 0x7fff + (x>>16 & 1), upper half; NaN as it is.
+		r.i("VPSRLD $16, %s, %s", r.v(0), r.v(2))
+		if r.lanes == 16 {
+			r.i("VPANDD %s, %s, %s", c("unit"), r.v(2), r.v(2))
+		} else {
+			r.i("VPAND %s, %s, %s", c("unit"), r.v(2), r.v(2))
+		}
+		r.i("VPADDD %s, %s, %s", c("round"), r.v(2), r.v(2))
+		r.i("VPADDD %s, %s, %s", r.v(0), r.v(2), r.v(2))
+		if r.lanes == 16 {
+			r.i("VPANDD %s, %s, %s", c("high"), r.v(2), r.v(2))
+			r.i("VCMPPS $3, %s, %s, K2", r.v(0), r.v(0))
+			r.i("VMOVAPS %s, K2, %s", r.v(0), r.v(2))
+			r.i("VMOVAPS %s, %s", r.v(2), r.v(0))
+		} else {
+			r.i("VPAND %s, %s, %s", c("high"), r.v(2), r.v(2))
+			r.i("VCMPPS $3, %s, %s, %s", r.v(0), r.v(0), r.v(3))
+			r.i("VBLENDVPS %s, %s, %s, %s", r.v(3), r.v(0), r.v(2), r.v(0))
+		}
+	})
+}
+
+// packPairs writes the rows of the native bf16 tile: a chunk is 32 elements.
+func (r rowFunc) packPairs() {
+	r.text("packPairsAVX512", "(dst unsafe.Pointer, x []float32, step int)", "copies a row into its chunks as bf16.", 40)
+	r.i("MOVQ dst+0(FP), DI")
+	r.i("MOVQ x_base+8(FP), SI")
+	r.i("MOVQ x_len+16(FP), CX")
+	r.i("MOVQ step+32(FP), R8")
+	r.i("MOVQ CX, BX")
+	r.i("ANDQ $31, BX")
+	r.i("SHRQ $5, CX")
+	r.i("JZ rest")
+	r.p("whole:")
+	r.i("VMOVUPS (SI), Z0")
+	r.i("VMOVUPS 64(SI), Z1")
+	// The second source gives the lower half.
+	r.i("%s // vcvtne2ps2bf16 z2, z1, z0", evex(0x72, ppF2, 2, 1, 0))
+	r.i("VMOVUPS Z2, (DI)")
+	r.i("ADDQ $128, SI")
+	r.i("ADDQ R8, DI")
+	r.i("DECQ CX")
+	r.i("JNZ whole")
+	r.p("rest:")
+	r.i("TESTQ BX, BX")
+	r.i("JZ done")
+	r.i("MOVQ BX, CX")
+	r.i("MOVQ $1, AX")
+	r.i("SHLQ CX, AX")
+	r.i("DECQ AX")
+	r.i("KMOVW AX, K1")
+	r.i("SHRQ $16, AX")
+	r.i("KMOVW AX, K2")
+	r.i("VMOVUPS.Z (SI), K1, Z0")
+	r.i("VMOVUPS.Z 64(SI), K2, Z1")
+	r.i("%s // vcvtne2ps2bf16 z2, z1, z0", evex(0x72, ppF2, 2, 1, 0))
+	r.i("VMOVUPS Z2, (DI)")
+	r.p("done:")
+	r.ret()
+}
+
+// columns writes the transposition that makes panels: 16 source rows become columns.
+func (r rowFunc) columns() {
+	r.text("columnsAVX512", "(dst, src unsafe.Pointer, steps, stride, rows, step int)",
+		"writes dst[s][r] = src[r][s] for rows <= 16 source rows, stride floats apart; rows of dst are step floats apart and 16 are written, the last 16-rows of them zero.", 48)
+	r.i("MOVQ dst+0(FP), DI")
+	r.i("MOVQ src+8(FP), SI")
+	r.i("MOVQ steps+16(FP), R10")
+	r.i("MOVQ stride+24(FP), AX")
+	r.i("MOVQ rows+32(FP), CX")
+	r.i("MOVQ step+40(FP), R8")
+	r.i("SHLQ $2, R8")
+	r.i("VPBROADCASTD AX, Z1")
+	r.i("VPMULLD columnIds<>(SB), Z1, Z1")
+	r.i("MOVL $1, AX")
+	r.i("SHLL CX, AX")
+	r.i("DECL AX")
+	r.i("KMOVW AX, K1")
+	r.i("TESTQ R10, R10")
+	r.i("JZ done")
+	r.p("step:")
+	r.i("VPXORD Z0, Z0, Z0")
+	r.i("KMOVW K1, K2")
+	r.i("VGATHERDPS (SI)(Z1*4), K2, Z0")
+	r.i("VMOVUPS Z0, (DI)")
+	r.i("ADDQ $4, SI")
+	r.i("ADDQ R8, DI")
+	r.i("DECQ R10")
+	r.i("JNZ step")
+	r.p("done:")
+	r.ret()
+	r.p("")
+	for i := range 8 {
+		r.p("DATA columnIds<>+%d(SB)/8, $0x%08x%08x", 8*i, 2*i+1, 2*i)
+	}
+	r.p("GLOBL columnIds<>(SB), RODATA|NOPTR, $64")
+}
+
+// peak writes loops that do nothing but multiply and add in registers: the speed that tiles are measured against.
+func (r rowFunc) peak(name string, dot func(f *file, d, a, b int)) {
+	loop := func(fn, doc string, regs int, reg string, body func(d int)) {
+		r.text(fn, "(n int)", doc, 8)
+		r.i("MOVQ n+0(FP), CX")
+		for i := range regs {
+			r.i("VXORPS %s%d, %s%d, %s%d", reg, i, reg, i, reg, i)
+		}
+		r.i("PCALIGN $32")
+		l := r.label("loop")
+		r.p("%s:", l)
+		for i := range regs - 4 {
+			body(i)
+		}
+		r.i("DECQ CX")
+		r.i("JNZ %s", l)
+		r.ret()
+	}
+	loop("peakF32AVX512", "does n times 28 multiply-adds of 16 f32.", 32, "Z", func(d int) { r.i("VFMADD231PS Z30, Z31, Z%d", d) })
+	loop("peakF32AVX2", "does n times 12 multiply-adds of 8 f32.", 16, "Y", func(d int) { r.i("VFMADD231PS Y14, Y15, Y%d", d) })
+	loop(fmt.Sprintf("peak%sAVX512", name), "does n times 28 multiply-adds of 32 bf16.", 32, "Z", func(d int) { dot(r.file, d, 30, 31) })
+}

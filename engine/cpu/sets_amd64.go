@@ -1,0 +1,85 @@
+package cpu
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run ./internal/gen
+
+// sets returns the kernel sets of this processor, slowest first.
+func sets() []*kernels {
+	all := []*kernels{&portable}
+	x := &cpu.X86
+	if x.HasAVX2 && x.HasFMA {
+		all = append(all, &avx2)
+	}
+	if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
+		all = append(all, &avx512)
+		if x.HasAVX512BF16 {
+			all = append(all, &avx512BF16)
+		}
+	}
+	return all
+}
+
+var avx2 = kernels{
+	name:      "avx2",
+	mr:        6,
+	nr:        16,
+	f32:       tileF32AVX2,
+	bf16:      tileWideAVX2,
+	packF32:   packRowAVX2,
+	packBF16:  packRoundAVX2,
+	columns:   columnsPortable,
+	sum:       sumAVX2,
+	sumSqDev:  sumSqDevAVX2,
+	dotDev:    dotDevAVX2,
+	maxOf:     maxOfAVX2,
+	topTwo:    topTwoAVX2,
+	indexOf:   indexOfAVX2,
+	candidate: candidatePortable,
+	scaleMul:  scaleMulAVX2,
+	affine:    affineAVX2,
+	add:       addAVX2,
+	scale:     scaleAVX2,
+	mix:       mixAVX2,
+	swiglu:    swigluAVX2,
+	silu:      siluAVX2,
+	gelu:      geluAVX2,
+	rotate:    rotateAVX2,
+	expSub:    expSubAVX2,
+}
+
+var avx512 = kernels{
+	name:      "avx512",
+	mr:        14,
+	nr:        32,
+	f32:       tileF32AVX512,
+	bf16:      tileWideAVX512,
+	packF32:   packRowAVX512,
+	packBF16:  packRoundAVX512,
+	columns:   columnsAVX512,
+	sum:       sumAVX512,
+	sumSqDev:  sumSqDevAVX512,
+	dotDev:    dotDevAVX512,
+	maxOf:     maxOfAVX512,
+	topTwo:    topTwoAVX512,
+	indexOf:   indexOfAVX512,
+	candidate: nextCandidateAVX512,
+	scaleMul:  scaleMulAVX512,
+	affine:    affineAVX512,
+	add:       addAVX512,
+	scale:     scaleAVX512,
+	mix:       mixAVX512,
+	swiglu:    swigluAVX512,
+	silu:      siluAVX512,
+	gelu:      geluAVX512,
+	rotate:    rotateAVX512,
+	expSub:    expSubAVX512,
+}
+
+// avx512BF16 differs from avx512 in products of bf16 alone.
+var avx512BF16 = func() kernels {
+	k := avx512
+	k.name = "avx512bf16"
+	k.bf16, k.packBF16, k.pairs = tileBF16AVX512, packPairsAVX512, true
+	return k
+}()
