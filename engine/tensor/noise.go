@@ -24,7 +24,9 @@ func NoiseBits(key uint64, id engine.Token) uint64 {
 }
 
 // NoiseShift is the key under which id 0 has the noise that id `by` has under key: the noise of a part of a row.
-func NoiseShift(key uint64, by engine.Token) uint64 { return key + uint64(uint32(by))*0x9e3779b97f4a7c15 }
+func NoiseShift(key uint64, by engine.Token) uint64 {
+	return key + uint64(uint32(by))*0x9e3779b97f4a7c15
+}
 
 // Gumbel is standard Gumbel noise, -ln(-ln u) of [Uniform].
 func Gumbel(key uint64, id engine.Token) float64 {
