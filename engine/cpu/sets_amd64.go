@@ -1,6 +1,10 @@
 package cpu
 
-import "golang.org/x/sys/cpu"
+import (
+	"golang.org/x/sys/cpu"
+
+	"unmask/engine/tensor"
+)
 
 //go:generate go run ./internal/gen
 
@@ -83,3 +87,12 @@ var avx512BF16 = func() kernels {
 	k.bf16, k.packBF16, k.pairs = tileBF16AVX512, packPairsAVX512, true
 	return k
 }()
+
+var peaks = map[string][]peak{
+	"avx2":   {{tensor.F32, 12 * 8 * 2, peakF32AVX2}},
+	"avx512": {{tensor.F32, 28 * 16 * 2, peakF32AVX512}},
+	"avx512bf16": {
+		{tensor.F32, 28 * 16 * 2, peakF32AVX512},
+		{tensor.BF16, 28 * 32 * 2, peakBF16AVX512},
+	},
+}
