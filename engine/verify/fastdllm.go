@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"unmask/engine"
 	"unmask/engine/denoise"
@@ -16,11 +17,20 @@ func verifyFastDLLM(ctx context.Context, f *folder) error {
 	if err := verifyCachedCalls(ctx, f); err != nil {
 		return err
 	}
+	var checkpoints [2]string
+	for i, key := range []string{"checkpoint_for_runs", "checkpoint_for_gqa_runs"} {
+		if err := f.decode(key, &checkpoints[i]); err != nil {
+			return err
+		}
+	}
 	open := map[string]*network{}
 	return f.verifyRuns(ctx, func(name string, raw json.RawMessage) error {
 		r, err := decodeRun(raw)
 		if err != nil {
 			return err
+		}
+		if !slices.Contains(checkpoints[:], r.Checkpoint) {
+			return fmt.Errorf("checkpoint %q is not one of %q", r.Checkpoint, checkpoints)
 		}
 		n := open[r.Checkpoint]
 		if n == nil {
@@ -28,6 +38,7 @@ func verifyFastDLLM(ctx context.Context, f *folder) error {
 				return err
 			}
 			open[r.Checkpoint] = n
+			f.number("mask_id", int(n.Spec().Mask))
 		}
 		return verifyFastRun(ctx, f, n, name, r)
 	})

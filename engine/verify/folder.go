@@ -26,9 +26,10 @@ type folder struct {
 	opt    Options
 	golden map[string]json.RawMessage
 	arrays *weights.Set
-	// runs that a check covers, and arrays that a check reads
+	// runs that a check covers, arrays that a check reads, entries of golden.json that a check decodes
 	covered map[string]bool
 	used    map[string]bool
+	decoded map[string]bool
 	tol     map[string]tolerance
 	checks  []Check
 	onClose []func() error
@@ -45,7 +46,7 @@ type tolerance struct {
 }
 
 func openFolder(dir string, opt Options) (*folder, error) {
-	f := &folder{dir: dir, opt: opt, covered: map[string]bool{}, used: map[string]bool{}, tol: map[string]tolerance{}}
+	f := &folder{dir: dir, opt: opt, covered: map[string]bool{}, used: map[string]bool{}, decoded: map[string]bool{}, tol: map[string]tolerance{}}
 	if err := readJSON(filepath.Join(dir, goldenJSON), &f.golden); err != nil {
 		return nil, err
 	}
@@ -102,6 +103,7 @@ func (f *folder) decode(key string, into any) error {
 	if !ok {
 		return fmt.Errorf("golden.json has no %q", key)
 	}
+	f.decoded[key] = true
 	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("golden.json: %q: %w", key, err)
 	}
@@ -280,35 +282,4 @@ func index(i int, shape []int) []int {
 		}
 	}
 	return out
-}
-
-// checkCovered fails every array that no check read and every run that no check covered.
-func (f *folder) checkCovered() {
-	for _, n := range f.arrays.Names() {
-		if !f.used[n] {
-			f.add(Check{Name: n, Note: "no check reads this array"})
-		}
-	}
-	var runs map[string]json.RawMessage
-	if raw, ok := f.golden["runs"]; ok && json.Unmarshal(raw, &runs) != nil {
-		f.add(Check{Name: "runs", Note: "golden.json: runs is not an object"})
-	}
-	names := make([]string, 0, len(runs))
-	for n := range runs {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	for _, n := range names {
-		if !f.covered[n] {
-			f.add(Check{Name: "run." + n, Note: "no check covers this run"})
-		}
-	}
-}
-
-// finite maps what JSON cannot hold to -1.
-func finite(x float64) float64 {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return -1
-	}
-	return x
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"unmask/engine"
 	"unmask/engine/denoise"
+	"unmask/engine/token"
+	"unmask/engine/weights"
 )
 
 // lladaQuirks are the habits of LLaDA's generate.py, which MMaDA's text modes copy.
@@ -21,6 +24,12 @@ func verifyLLaDA(ctx context.Context, f *folder) error {
 	if err := verifyLLaDANetwork(ctx, f, n); err != nil {
 		return err
 	}
+	if err := verifyVocabulary(f, n); err != nil {
+		return err
+	}
+	if err := verifyTokenizer(ctx, f, f.dir, "llada"); err != nil {
+		return err
+	}
 	return f.verifyRuns(ctx, func(name string, raw json.RawMessage) error {
 		var kind struct {
 			MC *int `json:"mc_num"`
@@ -33,6 +42,47 @@ func verifyLLaDA(ctx context.Context, f *folder) error {
 		}
 		return verifyLLaDARun(ctx, f, n, name, raw)
 	})
+}
+
+// verifyVocabulary checks the special ids and the names of the checkpoint's tensors.
+func verifyVocabulary(f *folder, n *network) error {
+	tok, err := token.Open(besides{f.dir}, "llada")
+	if err != nil {
+		return err
+	}
+	var special map[string]int
+	if err := f.decode("special_ids", &special); err != nil {
+		return err
+	}
+	var got, want []int
+	for _, name := range sortedKeys(special) {
+		id, ok := tok.Special(name)
+		if !ok {
+			id = -1
+		}
+		got, want = append(got, int(id)), append(want, special[name])
+	}
+	f.same("special_ids", got, want, []int{len(want)})
+	f.number("mask_id", int(n.Spec().Mask))
+	for key, role := range map[string]string{"eos_id": "eos", "eot_id": "eot"} {
+		id, ok := tok.Special(role)
+		if !ok {
+			id = -1
+		}
+		f.number(key, int(id))
+	}
+	set, err := weights.OpenDir(f.dir)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	var names []string
+	if err := f.decode("tensor_names", &names); err != nil {
+		return err
+	}
+	slices.Sort(names)
+	f.add(Check{Name: "tensor_names", Pass: slices.Equal(names, set.Names())})
+	return nil
 }
 
 func verifyLLaDARun(ctx context.Context, f *folder, n *network, name string, raw json.RawMessage) error {

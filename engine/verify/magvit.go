@@ -50,6 +50,9 @@ func verifyMAGVIT(ctx context.Context, f *folder) error {
 	t.Watch(func(name string, x tensor.Tensor) {
 		a.seen[name] = featureMap{shape: append([]int(nil), x.Shape()...), data: download(be, x)}
 	})
+	if err := verifyArchitecture(f, t.Codebook()); err != nil {
+		return err
+	}
 	if err := verifyPreprocess(f); err != nil {
 		return err
 	}

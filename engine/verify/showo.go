@@ -139,8 +139,12 @@ func showoDraws(_ context.Context, f *folder) error {
 	if err != nil {
 		return err
 	}
-	if len(shape) != 3 {
-		return fmt.Errorf("in.logits: shape %v, want [B, L, V]", shape)
+	var declared []int
+	if err := f.decode("shape", &declared); err != nil {
+		return err
+	}
+	if len(shape) != 3 || !slices.Equal(shape, declared) {
+		return fmt.Errorf("in.logits: shape %v, want [B, L, V] = %v", shape, declared)
 	}
 	f.nearWithin("in.noise.logits.00", "in.noise.logits.00", logits, 0) // the logits are the recorded draw itself
 	v := shape[2]

@@ -7,5 +7,6 @@ var systems = []system{
 	{"llada_bf16", verifyLLaDA},
 	{"fast-dllm", verifyFastDLLM},
 	{"magvitv2", verifyMAGVIT},
+	{"mmada", verifyMMaDA},
 	{"showo-sampling", verifyShowo},
 }
