@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -101,7 +102,7 @@ func Dir(ctx context.Context, dir string, opt Options) (Report, error) {
 	if i < 0 {
 		return report, fmt.Errorf("verify %s: %w", dir, &engine.UnsupportedError{What: fmt.Sprintf("system %q", f.system), Have: systemNames()})
 	}
-	if err := systems[i].verify(ctx, f); err != nil {
+	if err := guarded(ctx, f, systems[i].verify); err != nil {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return report, err
 		}
@@ -110,6 +111,17 @@ func Dir(ctx context.Context, dir string, opt Options) (Report, error) {
 	f.checkCovered()
 	report.Checks = f.checks
 	return report, nil
+}
+
+// guarded runs verify and turns a panic into an error: a fixture whose arrays contradict each other is a broken file, not
+// the end of the program.
+func guarded(ctx context.Context, f *folder, verify func(context.Context, *folder) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &engine.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return verify(ctx, f)
 }
 
 func systemNames() string {
