@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"unmask/engine"
+	"unmask/engine/models/a2d"
+	"unmask/engine/models/dream"
 	"unmask/engine/models/llada"
+	"unmask/engine/models/lladamoe"
 	"unmask/engine/models/mmada"
 	"unmask/engine/nn"
 	"unmask/engine/tensor"
@@ -21,17 +25,23 @@ import (
 
 // Family is a row of [All].
 type Family struct {
-	Name  string // Spec.Family
+	Name string // Spec.Family
+	// Types are the model_type values of config.json, and Arch, where several families share one, the architecture that
+	// tells this family from them.
 	Types []string
+	Arch  string
 	Paper string
 	// Load binds the network and fills Spec's Mask, End, MaxLen, Heads and Tasks; b is fresh.
 	Load func(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*nn.Stack, engine.Spec, error)
 }
 
-// All lists the families by the model_type of their config.json.
+// All lists the families. The first row that a config.json fits is taken.
 var All = []Family{
+	{Name: "llada-moe", Types: []string{"llada"}, Arch: "LLaDAMoEModelLM", Paper: "arXiv:2509.24389", Load: lladamoe.Open},
 	{Name: "llada", Types: []string{"llada"}, Paper: "arXiv:2502.09992", Load: llada.Open},
 	{Name: "mmada", Types: []string{"mmada"}, Paper: "arXiv:2505.15809", Load: mmada.Open},
+	{Name: "dream", Types: []string{"Dream", "dream"}, Paper: "arXiv:2508.15487", Load: dream.Open},
+	{Name: "a2d", Types: []string{"a2d-qwen3", "a2d-qwen2", "a2d-llama"}, Load: a2d.Open},
 }
 
 // OpenOptions say how to hold a model.
@@ -148,21 +158,20 @@ func (m *Model) Close() error {
 // family finds the row of a config.json.
 func family(config []byte, path string) (*Family, error) {
 	var c struct {
-		ModelType string `json:"model_type"`
+		ModelType     string   `json:"model_type"`
+		Architectures []string `json:"architectures"`
 	}
 	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, &engine.FormatError{Format: "config.json", Path: path, Err: err}
 	}
 	var have []string
 	for i := range All {
-		for _, t := range All[i].Types {
-			if t == c.ModelType {
-				return &All[i], nil
-			}
-			have = append(have, t)
+		if slices.Contains(All[i].Types, c.ModelType) && (All[i].Arch == "" || slices.Contains(c.Architectures, All[i].Arch)) {
+			return &All[i], nil
 		}
+		have = append(have, All[i].Types...)
 	}
-	return nil, &engine.UnsupportedError{What: fmt.Sprintf("%s: model_type %q", path, c.ModelType), Have: strings.Join(have, ", ")}
+	return nil, &engine.UnsupportedError{What: fmt.Sprintf("%s: model_type %q", path, c.ModelType), Have: strings.Join(slices.Compact(have), ", ")}
 }
 
 // arithmetic chooses the type of products.

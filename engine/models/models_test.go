@@ -257,3 +257,98 @@ func TestOpenNeedsConfig(t *testing.T) {
 		t.Errorf("error %v, want a missing file", err)
 	}
 }
+
+// TestFamilies opens the fixture of every other family and checks what only the family knows.
+func TestFamilies(t *testing.T) {
+	for _, c := range []struct {
+		name, family string
+		mask         engine.Token
+		end          []engine.Token
+		shift        bool
+		causal       int
+	}{
+		{"dream", "dream", 543, []engine.Token{520, 522}, true, 0},
+		{"dllm-a2d-qwen3-mdlm", "a2d", 456, []engine.Token{432, 430}, false, 0},
+		{"dllm-a2d-qwen3-bd3lm", "a2d", 456, []engine.Token{432, 430}, false, 32},
+		{"llada-moe", "llada-moe", 424, []engine.Token{421, 425}, false, 0},
+	} {
+		m := open(t, c.name, OpenOptions{DType: "f32"})
+		s := m.Spec()
+		if s.Family != c.family || s.Mask != c.mask || !slices.Equal(s.End, c.end) || m.Stack.Config.Shift != c.shift || m.Stack.Config.Causal != c.causal {
+			t.Errorf("%s: family %s, mask %d, end %v, shift %t, causal %d", c.name, s.Family, s.Mask, s.End, m.Stack.Config.Shift, m.Stack.Config.Causal)
+		}
+		if len(s.Hash) != 64 || s.Params < 40000 || s.MaxLen < 256 {
+			t.Errorf("%s: %+v", c.name, s)
+		}
+	}
+}
+
+// TestFamilyConfigErrors bends the configs of families with LLaMA's names.
+func TestFamilyConfigErrors(t *testing.T) {
+	for _, k := range []struct {
+		name, key string
+		value     any
+		want      string // in the error; "": accepted
+	}{
+		{"dream", "eos_token_id", []int{520, 522}, ""},
+		{"dream", "hidden_size", 0, "hidden_size"},
+		{"dream", "num_attention_heads", 0, "num_attention_heads"},
+		{"dream", "num_attention_heads", 7, "7 heads"},
+		{"dream", "num_key_value_heads", 3, "3 key heads"},
+		{"dream", "head_dim", 15, "odd"},
+		{"dream", "rope_theta", -1, "rope_theta"},
+		{"dream", "rope_scaling", map[string]any{"type": "yarn"}, "not supported"},
+		{"dream", "use_sliding_window", true, "not supported"},
+		{"dream", "hidden_act", "gelu", "not supported"},
+		{"dream", "mask_token_id", 576, "576"},
+		{"dream", "eos_token_id", "end", "eos_token_id"},
+		{"llada-moe", "num_experts", 1 << 30, "num_experts"},
+		{"llada-moe", "num_experts_per_tok", 7, "7 of 6"},
+		{"llada-moe", "moe_router_score_function", "sigmoid", "not supported"},
+		{"llada-moe", "shared_expert_intermediate_size", 64, "not supported"},
+		{"llada-moe", "moe_layer_freq", 2, "mlp.experts.0"},
+		{"llada-moe", "dense_intermediate_size", 64, "[96 48]"},
+		{"llada-moe", "partial_rotary_factor", 0, "partial_rotary_factor"},
+	} {
+		dir := filepath.Join(golden, k.name)
+		fsys := fstest.MapFS{}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "golden") {
+				continue
+			}
+			data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fsys[e.Name()] = &fstest.MapFile{Data: data}
+		}
+		config := map[string]any{}
+		if err := json.Unmarshal(fsys["config.json"].Data, &config); err != nil {
+			t.Fatal(err)
+		}
+		config[k.key] = k.value
+		if fsys["config.json"].Data, err = json.Marshal(config); err != nil {
+			t.Fatal(err)
+		}
+		set, err := weights.OpenFS(fsys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(t.Context(), set, backend(t), OpenOptions{DType: "f32"})
+		if err == nil {
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		switch {
+		case k.want == "" && err != nil:
+			t.Errorf("%s: %s = %v: %v", k.name, k.key, k.value, err)
+		case k.want != "" && (err == nil || !strings.Contains(err.Error(), k.want)):
+			t.Errorf("%s: %s = %v: error %v, want %q in it", k.name, k.key, k.value, err, k.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"unmask/engine"
 	"unmask/engine/models"
@@ -105,12 +106,17 @@ func (f *folder) hide(name string) ([]bool, error) {
 	return hide, err
 }
 
-// activations compares what the last pass left under every array prefix+name that the fixture has.
+// activations compares what the last pass left under every array prefix+name that the fixture has. names translates the
+// fixture's names into the stack's, beyond "layerN" for a block's output and "norm" for the final norm's.
 func (f *folder) activations(prefix string, n *network, names map[string]string) {
 	for _, array := range f.names(prefix) {
 		name := array[len(prefix):]
 		if to, ok := names[name]; ok {
 			name = to
+		} else if i, ok := strings.CutPrefix(name, "layer"); ok {
+			name = "block" + i
+		} else if name == "norm" {
+			name = "ln_f"
 		}
 		if got, ok := n.seen[name]; ok {
 			f.near(array, got)

@@ -63,3 +63,28 @@ func TestMAGVIT(t *testing.T) {
 		return nil
 	})
 }
+
+func TestFamilyNetworks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		want int
+	}{{"dream", 13}, {"dllm-a2d-qwen3-mdlm", 7}, {"llada-moe", 17}} {
+		t.Run(c.name, func(t *testing.T) { verifyPart(t, c.name, c.want, networkPart(verifyForwards)) })
+	}
+	t.Run("dllm-a2d-qwen3-bd3lm", func(t *testing.T) {
+		verifyPart(t, "dllm-a2d-qwen3-bd3lm", 40, networkPart(func(ctx context.Context, f *folder, n *network) error {
+			if err := verifyBlockNetwork(ctx, f, n); err != nil {
+				return err
+			}
+			for _, r := range []struct {
+				run          string
+				block, sides int
+			}{{"plain", 4, 1}, {"aligned_prompt", 8, 1}, {"cfg", 4, 2}} {
+				if err := verifyBlockCalls(ctx, f, n, r.run, r.block, r.sides); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	})
+}

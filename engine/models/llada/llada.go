@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"unmask/engine"
+	"unmask/engine/models/vocab"
 	"unmask/engine/nn"
 	"unmask/engine/tensor"
 	"unmask/engine/weights"
@@ -81,7 +82,7 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
-	v, err := ReadVocabulary(src)
+	v, err := vocab.Read(src)
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
@@ -89,5 +90,5 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
-	return s, engine.Spec{Mask: engine.Token(c.MaskTokenID), End: v.End(c), Tasks: []engine.Task{engine.Chat, engine.Infill}}, nil
+	return s, engine.Spec{Mask: engine.Token(c.MaskTokenID), End: v.End(c.Vocab(), c.EOSTokenID), Tasks: []engine.Task{engine.Chat, engine.Infill}}, nil
 }

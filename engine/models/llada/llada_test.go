@@ -87,29 +87,6 @@ func TestParseConfig(t *testing.T) {
 	}
 }
 
-func TestVocabulary(t *testing.T) {
-	v, err := parseVocabulary(fixture(t, "mmada/tokenizer.json"), "tokenizer.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The fixture's golden.json: 340 pieces, then 269 added tokens in the order of the release.
-	if v.Size != 609 || v.Added["<|mdm_mask|>"] != 596 || v.Added["<|eot_id|>"] != 608 {
-		t.Errorf("size %d, mask %d, eot %d", v.Size, v.Added["<|mdm_mask|>"], v.Added["<|eot_id|>"])
-	}
-	c, err := ParseConfig(fixture(t, "mmada/config.json"), "config.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if end := v.End(c); len(end) != 2 || end[0] != 341 || end[1] != 608 {
-		t.Errorf("end tokens %v", end)
-	}
-	for _, bad := range []string{`{"added_tokens":[{"id":-1,"content":"a"}]}`, `{"model":{"vocab":{"a":1e12}}}`, `[`, `{"model":{"vocab":{"a":3000000000}}}`} {
-		if _, err := parseVocabulary([]byte(bad), "t"); err == nil {
-			t.Errorf("%s: no error", bad)
-		}
-	}
-}
-
 func FuzzParseConfig(f *testing.F) {
 	for _, name := range []string{"llada/config.json", "llada_gqa/config.json", "mmada/config.json"} {
 		f.Add(fixture(f, name))
@@ -122,15 +99,6 @@ func FuzzParseConfig(f *testing.F) {
 		}
 		if c.DModel/c.NHeads*c.NHeads != c.DModel || c.NHeads%c.KVHeads() != 0 || c.MaskTokenID >= c.Vocab() {
 			t.Errorf("accepted %+v", c)
-		}
-	})
-}
-
-func FuzzVocabulary(f *testing.F) {
-	f.Add([]byte(`{"added_tokens":[{"id":5,"content":"<|eot_id|>"}],"model":{"vocab":{"a":0,"b":1}}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if v, err := parseVocabulary(data, "t"); err == nil && (v.Size < 0 || v.Size > 1<<30+1) {
-			t.Errorf("size %d", v.Size)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"unmask/engine"
 	"unmask/engine/models/llada"
+	"unmask/engine/models/vocab"
 	"unmask/engine/nn"
 	"unmask/engine/tensor"
 	"unmask/engine/weights"
@@ -24,7 +25,7 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
-	v, err := llada.ReadVocabulary(src)
+	v, err := vocab.Read(src)
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
@@ -48,7 +49,7 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 		return nil, engine.Spec{}, err
 	}
 	return s, engine.Spec{
-		Mask: engine.Token(c.MaskTokenID), End: v.End(c), Tasks: engine.Tasks,
+		Mask: engine.Token(c.MaskTokenID), End: v.End(c.Vocab(), c.EOSTokenID), Tasks: engine.Tasks,
 		Image: &engine.ImageSpec{
 			Grid: engine.Grid{Cols: side, Rows: side}, Offset: engine.Token(v.Size), Codebook: c.CodebookSize,
 		},
