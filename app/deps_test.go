@@ -19,8 +19,11 @@ const imports = `
 	engine < engine/trace
 	engine/tensor, x/sys < engine/weights, engine/cpu
 	engine/tensor < engine/nn
-	engine/nn, engine/weights < engine/vq, engine/models/llada, engine/models/toy, engine/models/dream, engine/models/bert, engine/models/qwen3, engine/models/a2d
-	engine/models/llada < engine/models/mmada, engine/models/lladamoe
+	engine/weights < engine/models/vocab
+	engine/nn, engine/weights < engine/vq, engine/models/toy, engine/models/bert
+	engine/nn, engine/models/vocab < engine/models/llada, engine/models/llama
+	engine/models/llada < engine/models/mmada
+	engine/models/llama < engine/models/dream, engine/models/a2d, engine/models/lladamoe
 	engine/vq, engine/models/* < engine/models
 	engine/schedule, engine/sample < engine/denoise
 	engine/denoise, engine/models, engine/token, engine/cpu, engine/trace < engine/local, engine/verify
