@@ -11,6 +11,7 @@ import (
 
 	"unmask/engine"
 	"unmask/engine/sample"
+	"unmask/engine/trace"
 	"unmask/ui/run"
 )
 
@@ -86,11 +87,13 @@ func runCompare(ctx context.Context, c *call) error {
 		if f.paint && c.output != "" {
 			ext := filepath.Ext(c.output)
 			o.path = strings.TrimSuffix(c.output, ext) + "-" + name + ext
-			if err := writeFile(o.path, func(w io.Writer) error { return writeRunPNG(w, o) }); err != nil {
+			if err := writeFile(o.path, func(w io.Writer) error {
+				return trace.EncodePNG(w, o.finished().Image, &o.rec)
+			}); err != nil {
 				return err
 			}
 		}
-		columns = append(columns, column{o.report(), name, agreement(first.run, o.run)})
+		columns = append(columns, column{c.report(o), name, agreement(first.run, o.run)})
 	}
 	if f.paint {
 		return c.printColumns(c.out, columns)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"unmask/engine"
+	"unmask/engine/trace"
 )
 
 func cmdGUI() *command {
@@ -90,7 +91,9 @@ func (c *call) demoRun(ctx context.Context, m *model, dir string, task engine.Ta
 		fmt.Fprintf(c.out, "  %s\n", oneLine(out.finished().Text))
 	} else {
 		name = "picture"
-		if err := write(name+".png", func(w io.Writer) error { return writeRunPNG(w, out) }); err != nil {
+		if err := write(name+".png", func(w io.Writer) error {
+			return trace.EncodePNG(w, out.finished().Image, &out.rec)
+		}); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"unmask/engine"
+	"unmask/engine/trace"
 )
 
 func cmdPaint() *command {
@@ -73,19 +74,16 @@ func (c *call) checkPictureName() error {
 	}
 }
 
-// finishPicture writes the picture or the animation, the trace and the figures.
+// finishPicture writes the picture or the animation, and prints its name.
 func (c *call) finishPicture(o *outcome) error {
 	if o.finished().Image == nil {
 		return fmt.Errorf("the run made no picture")
 	}
-	write := func(w io.Writer) error { return writeRunPNG(w, o) }
+	write := func(w io.Writer) error { return trace.EncodePNG(w, o.finished().Image, &o.rec) }
 	switch {
 	case c.output == "-":
 		if c.json {
 			return usagef("--json and -o - both write to standard output")
-		}
-		if err := c.keepTrace(o, &report{}); err != nil {
-			return err
 		}
 		return write(c.out)
 	case c.output == "":
@@ -99,12 +97,8 @@ func (c *call) finishPicture(o *outcome) error {
 	if err := writeFile(o.path, write); err != nil {
 		return err
 	}
-	r := o.report()
-	if err := c.keepTrace(o, &r); err != nil {
-		return err
-	}
 	if c.json {
-		return writeJSON(c.out, r)
+		return writeJSON(c.out, c.report(o))
 	}
 	if _, err := fmt.Fprintln(c.out, o.path); err != nil {
 		return err

@@ -62,7 +62,7 @@ var commands []*command
 func init() {
 	commands = []*command{
 		cmdGUI(), cmdChat(), cmdPaint(), cmdInpaint(), cmdDescribe(), cmdInfill(), cmdCompare(),
-		cmdVerify(), cmdModels(), cmdDoctor(),
+		cmdReplay(), cmdVerify(), cmdBench(), cmdModels(), cmdDoctor(),
 	}
 }
 

@@ -3,25 +3,53 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"unmask/engine"
+	"unmask/engine/trace"
 	"unmask/ui/run"
 )
 
-// outcome is a finished run with everything that it yielded.
+// outcome is a run with everything that it yielded.
 type outcome struct {
 	spec engine.Spec
-	run  *run.Run
-	path string // file of the result, "" when none was written
+	run  *run.Run  // to show it
+	rec  trace.Run // to keep it
+	path string    // file of the result, "" when none was written
 }
 
-// finished is the last event; an outcome has one.
+func newOutcome(spec engine.Spec) *outcome {
+	return &outcome{spec: spec, run: &run.Run{}, rec: trace.Run{
+		Header: trace.Header{Version: trace.Version, Program: "unmask " + version, Created: time.Now().UTC().Truncate(time.Second)},
+	}}
+}
+
+// add takes the next event.
+func (o *outcome) add(ev engine.Event) error {
+	if err := o.run.Add(ev); err != nil {
+		return err
+	}
+	switch e := ev.(type) {
+	case *engine.Started:
+		o.rec.Started = e
+	case engine.Step:
+		o.rec.Steps = append(o.rec.Steps, e)
+	case *engine.Preview:
+		o.rec.Previews = append(o.rec.Previews, e)
+	case *engine.Finished:
+		o.rec.Finished = e
+	}
+	return nil
+}
+
+// finished is the last event; an outcome that [call.denoise] returns without error has one.
 func (o *outcome) finished() *engine.Finished { return o.run.Finished() }
 
 // model is an open session with its loaded model.
@@ -72,28 +100,54 @@ func taskNames(ts []engine.Task) string {
 	return strings.Join(n, ", ")
 }
 
-// denoise runs one job and accumulates its events. A run that is stopped or fails keeps what it made: the outcome is
-// returned beside the error.
+// denoise runs one job and keeps its events, in the file of --trace too, as they come. A run that is stopped or fails
+// keeps what it made: the outcome is returned beside the error.
 func (c *call) denoise(ctx context.Context, m *model, job engine.Job) (*outcome, error) {
-	o := &outcome{spec: m.spec, run: &run.Run{}}
-	for ev, err := range m.Run(ctx, job) {
-		if err != nil {
-			o.run.Fail(err)
+	o := newOutcome(m.spec)
+	var rec *trace.Writer
+	if c.trace != "" {
+		var err error
+		if rec, err = trace.Create(c.trace, o.rec.Program); err != nil {
 			return o, err
 		}
-		if err := o.run.Add(ev); err != nil {
-			return o, err
+	}
+	err := c.follow(m.Run(ctx, job), o, rec)
+	if err != nil {
+		o.run.Fail(err)
+	}
+	if rec != nil {
+		if err != nil {
+			err = errors.Join(err, rec.End(err))
+		}
+		err = errors.Join(err, rec.Close())
+	}
+	if err == nil && o.finished() == nil {
+		err = errors.New("the run ended without a result")
+	}
+	return o, err
+}
+
+// follow passes the events of a run on to the outcome, the trace and the screen.
+func (c *call) follow(events iter.Seq2[engine.Event, error], o *outcome, rec *trace.Writer) error {
+	for ev, err := range events {
+		if err != nil {
+			return err
+		}
+		if err := o.add(ev); err != nil {
+			return err
+		}
+		if rec != nil {
+			if err := rec.Write(ev); err != nil {
+				return err
+			}
 		}
 		if c.watch {
 			if err := c.show(o, ev); err != nil {
-				return o, err
+				return err
 			}
 		}
 	}
-	if o.run.Finished() == nil {
-		return o, fmt.Errorf("the run ended without a result")
-	}
-	return o, nil
+	return nil
 }
 
 // show prints one event: a JSON line, or what the answer looks like after a step.
@@ -183,12 +237,12 @@ type report struct {
 }
 
 // report sums up a finished outcome.
-func (o *outcome) report() report {
+func (c *call) report(o *outcome) report {
 	f, st := o.finished(), o.run.Started()
 	return report{
 		Task: st.Job.Task, Model: o.spec.Name, Hash: o.spec.Hash, Device: o.spec.Device,
 		Prompt: lastPrompt(st.Job), Options: st.Job.Options,
-		Text: f.Text, Think: f.Think, Picture: o.path,
+		Text: f.Text, Think: f.Think, Picture: o.path, Trace: c.trace,
 		Steps: f.Stats.Steps, NFE: f.Stats.NFE, Tokens: f.Stats.Tokens,
 		Seconds: f.Stats.Wall.Seconds(), TokensPerSecond: f.Stats.TokensPerSecond(),
 	}
@@ -203,12 +257,9 @@ func lastPrompt(j engine.Job) string {
 	return ""
 }
 
-// finishText prints a text result, or writes it to the file of -o, and the trace.
+// finishText prints a text result, or writes it to the file of -o.
 func (c *call) finishText(o *outcome) error {
-	r := o.report()
-	if err := c.keepTrace(o, &r); err != nil {
-		return err
-	}
+	r := c.report(o)
 	return c.toOutput(func(w io.Writer) error {
 		if c.json {
 			return writeJSON(w, r)

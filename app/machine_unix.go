@@ -3,7 +3,9 @@
 package main
 
 import (
+	"os"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,4 +29,16 @@ func peakMemory() (int64, bool) {
 		return u.Maxrss, true
 	}
 	return u.Maxrss << 10, true
+}
+
+// childPeak is the largest resident memory of a process that has ended, bytes; 0 where the system does not say.
+func childPeak(p *os.ProcessState) int64 {
+	u, ok := p.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return int64(u.Maxrss)
+	}
+	return int64(u.Maxrss) << 10
 }

@@ -1,6 +1,10 @@
 package main
 
-import "golang.org/x/sys/windows"
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
 
 // freeSpace is what the user may still write on the disk of dir, bytes.
 func freeSpace(dir string) (int64, bool) {
@@ -17,3 +21,6 @@ func freeSpace(dir string) (int64, bool) {
 
 // peakMemory is not read on Windows.
 func peakMemory() (int64, bool) { return 0, false }
+
+// childPeak is not read on Windows.
+func childPeak(*os.ProcessState) int64 { return 0 }

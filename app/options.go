@@ -138,7 +138,7 @@ func finite(v string) (float64, error) {
 }
 
 // samplerParams registers one flag for every parameter name in [sample.All]; samplers may share a name. A parameter with
-// choices takes the choice's word or its index.
+// choices takes the beginning of a choice or its index.
 func (f *optionFlags) samplerParams(fs *flag.FlagSet) {
 	type doc struct{ samplers, text string }
 	docs := map[string][]doc{}
@@ -171,8 +171,8 @@ func (f *optionFlags) samplerParams(fs *flag.FlagSet) {
 			lines = append(lines, d.samplers+": "+d.text)
 		}
 		fs.Func(strings.ReplaceAll(name, "_", "-"), "`X`: "+strings.Join(lines, "\n"), func(v string) error {
-			x := float64(slices.IndexFunc(choices[name], func(c string) bool { return c == v || firstWord(c) == v }))
-			if x < 0 {
+			x, isWord := choose(choices[name], v)
+			if !isWord {
 				var err error
 				if x, err = finite(v); err != nil {
 					return err
@@ -190,10 +190,19 @@ func (f *optionFlags) samplerParams(fs *flag.FlagSet) {
 	}
 }
 
-// firstWord is what a choice is called on the command line.
-func firstWord(choice string) string {
-	w, _, _ := strings.Cut(choice, " ")
-	return w
+// choose is the index of the only choice that begins with v.
+func choose(choices []string, v string) (float64, bool) {
+	found := -1
+	for i, c := range choices {
+		switch {
+		case v == "" || !strings.HasPrefix(c, v):
+		case found >= 0:
+			return 0, false
+		default:
+			found = i
+		}
+	}
+	return float64(found), found >= 0
 }
 
 // apply is base with everything given on the command line. base's parameters are kept where its sampler is.

@@ -7,9 +7,12 @@ import (
 	"io"
 	"log/slog"
 
+	"unmask/assets"
 	"unmask/engine"
 	"unmask/engine/cpu"
+	"unmask/engine/models"
 	"unmask/engine/tensor"
+	"unmask/engine/weights"
 	"unmask/ui/run"
 )
 
@@ -31,6 +34,21 @@ func (c *call) backend() (tensor.Backend, error) {
 	return cpu.New(cpu.Options{Kernels: c.cfg.Kernels, Threads: c.cfg.Threads})
 }
 
+// openModel opens the network of the configuration on be, without a session around it.
+func openModel(ctx context.Context, cfg Config, be tensor.Backend) (*models.Model, error) {
+	var set *weights.Set
+	var err error
+	if cfg.Model == "" {
+		set, err = weights.OpenFS(assets.Model())
+	} else {
+		set, err = weights.OpenDir(cfg.Model)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return models.Open(ctx, set, be, models.OpenOptions{DType: cfg.DType})
+}
+
 // kernelSets are the kernel sets that this processor runs, slowest first.
 func kernelSets() []string { return cpu.Kernels() }
 
@@ -45,11 +63,9 @@ func findPreset(spec engine.Spec, task engine.Task, name string) (engine.Options
 	return engine.Options{}, usagef("--preset: %q", name)
 }
 
-func writeRunPNG(w io.Writer, o *outcome) error { return errors.ErrUnsupported }
+func writeSheet(w io.Writer, r *run.Run, cfg Config) error { return errors.ErrUnsupported }
 
 func writeAnimation(w io.Writer, r *run.Run, cfg Config) error { return errors.ErrUnsupported }
-
-func (c *call) keepTrace(o *outcome, r *report) error { return nil }
 
 func (c *call) window(ctx context.Context, mode windowMode) error {
 	return fmt.Errorf("%w: not yet", errNoDisplay)
