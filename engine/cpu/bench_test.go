@@ -76,7 +76,7 @@ func BenchmarkMatMul(b *testing.B) {
 			if p.PerSecond == 0 && k != "portable" {
 				continue
 			}
-			for _, s := range [][3]int{{1, 512, 512}, {8, 512, 512}, {32, 512, 512}, {256, 512, 512}, {256, 1536, 512}, {256, 512, 1536}, {256, 2048, 2048}} {
+			for _, s := range [][3]int{{1, 512, 512}, {8, 512, 512}, {32, 512, 512}, {256, 512, 512}, {256, 1536, 512}, {256, 512, 1536}, {256, 2048, 512}, {256, 2080, 512}, {256, 512, 2048}, {256, 2080, 2080}, {256, 2048, 2048}, {1024, 2048, 2048}} {
 				m, n, kk := s[0], s[1], s[2]
 				b.Run(fmt.Sprintf("%s/%v/%dx%dx%d", k, p.DType, m, n, kk), func(b *testing.B) {
 					be := open(b, k, 1)
@@ -99,6 +99,7 @@ func BenchmarkOps(b *testing.B) {
 		q := be.put(randomFloats(t*d), t, heads, d/heads)
 		out := be.Alloc(tensor.F32, t, heads, d/heads)
 		gate, up := be.put(randomFloats(t*f), t, f), be.put(randomFloats(t*f), t, f)
+		hidden := be.Alloc(tensor.F32, t, f)
 		logits := be.put(randomFloats(32*v), 32, v)
 		img := be.put(randomFloats(128*32*32), 128, 32, 32)
 		img2 := be.Alloc(tensor.F32, 128, 32, 32)
@@ -116,7 +117,7 @@ func BenchmarkOps(b *testing.B) {
 		}{
 			{"rmsnorm", 0, func() { be.RMSNorm(y, x, w, 1e-5) }},
 			{"rope", 0, func() { be.RoPE(out, pos, 10000, d/heads) }},
-			{"swiglu", 0, func() { be.SwiGLU(gate, gate, up) }},
+			{"swiglu", 0, func() { be.SwiGLU(hidden, gate, up) }},
 			{"add", 0, func() { be.Add(y, x) }},
 			{"attention", 4 * t * t * d, func() {
 				be.Attention(out, q, q, q, tensor.AttentionOptions{Scale: 0.125, Seqs: []tensor.Seq{{QHi: t, KHi: t}}})

@@ -32,6 +32,7 @@ type job struct {
 	from       tensor.DType
 	ids        []engine.Token
 	idx        []int
+	count      []int32
 	conv       convShape
 	table      *ropeTable
 	pos        []int32

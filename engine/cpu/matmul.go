@@ -155,7 +155,7 @@ func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matr
 	j.fn = multiply
 	j.per = max(1, panels/(4*len(b.pool.workers)))
 	j.across = (panels + j.per - 1) / j.per
-	j.split = 1
+	j.split = (rows + unitRows - 1) / unitRows
 	for j.split < strips && j.split*j.across < 2*len(b.pool.workers) {
 		j.split++
 	}
@@ -180,33 +180,65 @@ func packLeft(dst, x []float32, k, rows int, dt tensor.DType, kern *kernels) {
 	}
 }
 
+const (
+	// kBlock is how many steps are taken at a time, and unitRows how many rows: the packed activations of a block of
+	// both stay in the second-level cache while the panels of a unit pass, and one panel's steps nearly fit the first.
+	kBlock   = 512
+	unitRows = 256
+)
+
 // multiply does unit i of a product: j.per panels by one of j.split shares of the strips.
 func multiply(j *job, w *worker, i int) {
-	m, nr := j.m, j.kern.nr
-	tile := m.tile(j.kern)
+	nr := j.kern.nr
 	first := i % j.across * j.per
+	last := min(first+j.per, (j.m.n+nr-1)/nr)
 	share := i / j.across
 	sLo, sHi := share*j.strips/j.split, (share+1)*j.strips/j.split
-	for p := first; p < min(first+j.per, (m.n+nr-1)/nr); p++ {
-		b := unsafe.Pointer(&m.words[p*m.panel])
-		cols := min(nr, m.n-p*nr)
-		for s := sLo; s < sHi; s++ {
-			lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
-			c, ldc := j.dst[lo*j.ldc+p*nr:], j.ldc
-			if cols < nr {
-				c, ldc = grow(&w.tile, j.kern.mr*nr), nr
+	if j.m.n < last*nr {
+		last--
+		multiplyEdge(j, w, last, sLo, sHi)
+	}
+	for k := 0; k < j.m.steps; k += kBlock {
+		for p := first; p < last; p++ {
+			multiplyPanel(j, p, sLo, sHi, k)
+		}
+	}
+}
+
+// multiplyPanel multiplies strips [sLo, sHi) with the steps of panel p from k on, at most kBlock.
+func multiplyPanel(j *job, p, sLo, sHi, k int) {
+	m, nr := j.m, j.kern.nr
+	tile := m.tile(j.kern)
+	b := unsafe.Pointer(&m.words[p*m.panel+k*(m.panel/m.steps)])
+	steps := min(kBlock, m.steps-k)
+	for s := sLo; s < sHi; s++ {
+		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
+		c := j.dst[lo*j.ldc+p*nr:]
+		if j.y != nil && k == 0 {
+			for r := range hi - lo {
+				copy(c[r*j.ldc:][:nr], j.y[p*nr:])
 			}
-			if j.y != nil {
-				for r := range hi - lo {
-					copy(c[r*ldc:r*ldc+cols], j.y[p*nr:])
-				}
+		}
+		a := unsafe.Pointer(&j.a[lo*j.width+k*(hi-lo)])
+		tile(hi-lo, steps, a, b, unsafe.Pointer(&c[0]), j.ldc, k > 0 || j.y != nil)
+	}
+}
+
+// multiplyEdge is multiplyPanel for a last panel that is wider than what is left of the result.
+func multiplyEdge(j *job, w *worker, p, sLo, sHi int) {
+	m, nr := j.m, j.kern.nr
+	cols := m.n - p*nr
+	c := grow(&w.tile, j.kern.mr*nr)
+	for s := sLo; s < sHi; s++ {
+		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
+		if j.y != nil {
+			for r := range hi - lo {
+				copy(c[r*nr:][:cols], j.y[p*nr:])
 			}
-			tile(hi-lo, m.steps, unsafe.Pointer(&j.a[lo*j.width]), b, unsafe.Pointer(&c[0]), ldc, j.y != nil)
-			if cols < nr {
-				for r := range hi - lo {
-					copy(j.dst[(lo+r)*j.ldc+p*nr:][:cols], c[r*nr:])
-				}
-			}
+		}
+		m.tile(j.kern)(hi-lo, m.steps, unsafe.Pointer(&j.a[lo*j.width]), unsafe.Pointer(&m.words[p*m.panel]), unsafe.Pointer(&c[0]), nr, j.y != nil)
+		for r := range hi - lo {
+			copy(j.dst[(lo+r)*j.ldc+p*nr:][:cols], c[r*nr:])
 		}
 	}
 }

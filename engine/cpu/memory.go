@@ -231,6 +231,7 @@ const lineFloats = 16
 // alignedFloats returns n zeroed floats that start on a cache line.
 func alignedFloats(n int) []float32 {
 	s := make([]float32, n+lineFloats-1)
+	adviseHuge(s)
 	off := 0
 	if r := uintptr(unsafe.Pointer(&s[0])) % (4 * lineFloats); r != 0 {
 		off = int(4*lineFloats-r) / 4

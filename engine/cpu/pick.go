@@ -13,6 +13,7 @@ type pickScratch struct {
 	logits []float32
 	exps   []float32
 	order  []engine.Token
+	lanes  [32]float32
 }
 
 // maxTop bounds PickOptions.Top and TopK here: more is the whole row.
@@ -73,7 +74,7 @@ func (j *job) pickRow(s *pickScratch, r int) {
 	n := last - first
 	s.logits, s.exps = resize(s.logits, n), resize(s.exps, n)
 	j.restrict(s.logits, r, first)
-	max1, at, max2 := best(j.kern, s.logits)
+	max1, at, max2 := s.best(j.kern)
 	if at < 0 {
 		p.Token[r], p.Prob[r], p.Margin[r], p.Entropy[r] = engine.Token(j.firstAllowed(first, last)), 0, 0, 0
 		if len(p.Top) > 0 {
@@ -128,17 +129,16 @@ func (j *job) firstAllowed(first, last int) int {
 	return first
 }
 
-// best cleans x of NaN and +Inf and returns its largest element, where it is first, and the second largest. at is -1
+// best cleans the logits of NaN and +Inf and returns the largest, where it is first, and the second largest. at is -1
 // when all are -Inf.
-func best(k *kernels, x []float32) (max1 float32, at int, max2 float32) {
+func (s *pickScratch) best(k *kernels) (max1 float32, at int, max2 float32) {
 	inf := float32(math.Inf(-1))
-	var lanes [32]float32
-	for i := range lanes {
-		lanes[i] = inf
+	for i := range s.lanes {
+		s.lanes[i] = inf
 	}
-	k.topTwo(x, &lanes)
+	k.topTwo(s.logits, &s.lanes)
 	max1, max2 = inf, inf
-	for _, v := range lanes {
+	for _, v := range s.lanes {
 		if v > max1 {
 			max1, max2 = v, max1
 		} else if v > max2 {
@@ -148,7 +148,7 @@ func best(k *kernels, x []float32) (max1 float32, at int, max2 float32) {
 	if max1 == inf {
 		return inf, -1, inf
 	}
-	return max1, k.indexOf(x, max1), max2
+	return max1, k.indexOf(s.logits, max1), max2
 }
 
 // draw returns the candidate with the largest logit + T*Gumbel among those that TopK and TopP leave. m is the largest

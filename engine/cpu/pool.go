@@ -116,7 +116,8 @@ func (p *pool) work(w *worker) bool {
 func (p *pool) unit(w *worker, i int) {
 	defer func() {
 		if e := recover(); e != nil {
-			p.failed.CompareAndSwap(nil, &e)
+			kept := e // on the heap only here
+			p.failed.CompareAndSwap(nil, &kept)
 		}
 	}()
 	p.job.fn(p.job, w, i)

@@ -98,10 +98,10 @@ func (k tileKind) tile(f *file, r int) {
 		k.load(f, mem(2*u*k.bBytes, "DI"), b0)
 		k.load(f, mem((2*u+1)*k.bBytes, "DI"), b1)
 		if k.bBytes == 64 || u == 0 {
-			f.i("PREFETCHT0 %d(DI)", 1024+2*u*k.bBytes)
+			f.i("PREFETCHT0 %d(DI)", 2048+2*u*k.bBytes)
 		}
 		if k.bBytes == 64 {
-			f.i("PREFETCHT0 %d(DI)", 1024+2*u*k.bBytes+64)
+			f.i("PREFETCHT0 %d(DI)", 2048+2*u*k.bBytes+64)
 		}
 		for i := range r {
 			t := s0 + i%2
