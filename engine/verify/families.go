@@ -2,11 +2,45 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"unmask/engine"
 	"unmask/engine/nn"
+	"unmask/engine/token"
 )
+
+// verifyLLaDAMoE checks the llada-moe folder: the sparse network, and LLaDA's sampler over it.
+func verifyLLaDAMoE(ctx context.Context, f *folder) error {
+	n, err := openNetwork(ctx, f, f.dir)
+	if err != nil {
+		return err
+	}
+	if err := verifyForwards(ctx, f, n); err != nil {
+		return err
+	}
+	if err := verifyText(ctx, f, n); err != nil {
+		return err
+	}
+	return f.verifyRuns(ctx, func(name string, raw json.RawMessage) error { return verifyLLaDARun(ctx, f, n, name, raw) })
+}
+
+// verifyText checks the tokenizer, the special ids and the names of tensors of a family beyond LLaDA.
+func verifyText(ctx context.Context, f *folder, n *network) error {
+	family := n.Spec().Family
+	tok, err := token.Open(besides{f.dir}, family)
+	if err != nil {
+		return err
+	}
+	if err := verifySpecial(f, tok); err != nil {
+		return err
+	}
+	f.number("mask_id", int(n.Spec().Mask))
+	if err := verifyTensorNames(f); err != nil {
+		return err
+	}
+	return verifyTokenizer(ctx, f, f.dir, family)
+}
 
 // verifyForwards checks forwardN.* and padded.* of a family whose pads are hidden keys. The recorded logits are the
 // network's own, before any shift.

@@ -50,6 +50,38 @@ func verifyVocabulary(f *folder, n *network) error {
 	if err != nil {
 		return err
 	}
+	if err := verifySpecial(f, tok); err != nil {
+		return err
+	}
+	f.number("mask_id", int(n.Spec().Mask))
+	for key, role := range map[string]string{"eos_id": "eos", "eot_id": "eot"} {
+		id, ok := tok.Special(role)
+		if !ok {
+			id = -1
+		}
+		f.number(key, int(id))
+	}
+	return verifyTensorNames(f)
+}
+
+// verifyTensorNames checks the names of the checkpoint's tensors.
+func verifyTensorNames(f *folder) error {
+	set, err := weights.OpenDir(f.dir)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	var names []string
+	if err := f.decode("tensor_names", &names); err != nil {
+		return err
+	}
+	slices.Sort(names)
+	f.add(Check{Name: "tensor_names", Pass: slices.Equal(names, set.Names())})
+	return nil
+}
+
+// verifySpecial checks the ids of the special tokens.
+func verifySpecial(f *folder, tok *token.Tokenizer) error {
 	var special map[string]int
 	if err := f.decode("special_ids", &special); err != nil {
 		return err
@@ -63,25 +95,6 @@ func verifyVocabulary(f *folder, n *network) error {
 		got, want = append(got, int(id)), append(want, special[name])
 	}
 	f.same("special_ids", got, want, []int{len(want)})
-	f.number("mask_id", int(n.Spec().Mask))
-	for key, role := range map[string]string{"eos_id": "eos", "eot_id": "eot"} {
-		id, ok := tok.Special(role)
-		if !ok {
-			id = -1
-		}
-		f.number(key, int(id))
-	}
-	set, err := weights.OpenDir(f.dir)
-	if err != nil {
-		return err
-	}
-	defer set.Close()
-	var names []string
-	if err := f.decode("tensor_names", &names); err != nil {
-		return err
-	}
-	slices.Sort(names)
-	f.add(Check{Name: "tensor_names", Pass: slices.Equal(names, set.Names())})
 	return nil
 }
 

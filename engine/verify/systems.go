@@ -5,6 +5,7 @@ var systems = []system{
 	{"llada", verifyLLaDA},
 	{"llada_gqa", verifyLLaDA},
 	{"llada_bf16", verifyLLaDA},
+	{"llada-moe", verifyLLaDAMoE},
 	{"fast-dllm", verifyFastDLLM},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
