@@ -244,3 +244,23 @@ func (b *builder) events() []engine.Event {
 	return append(out, &engine.Finished{Sequence: seq, Image: b.previews[len(b.steps)-1],
 		Stats: engine.Stats{Steps: len(b.steps), NFE: len(b.steps)}})
 }
+
+// Both is a run over text and picture in one sequence, denoised together in one block: a picture of 16 by 16 cells and the Letter.
+func Both() []engine.Event {
+	text := len(Letter)
+	n := 16 * 16
+	l := text + n
+	st := started(l, engine.Span{Lo: 0, Hi: l}, nil)
+	st.Grid = engine.Grid{Cols: 16, Rows: 16}
+	sp := engine.Span{Lo: text, Hi: l, Modality: engine.Image}
+	st.Sequence.Spans = []engine.Span{{Lo: 0, Hi: text}, sp}
+	full := Scene(64)
+	b := &builder{rnd: rand.New(rand.NewPCG(5, 5)), started: st}
+	b.block(engine.Span{Lo: 0, Hi: l}, 24, func(p int) (engine.Token, string) {
+		if p < text {
+			return engine.Token(10 + p), Letter[p]
+		}
+		return Code + engine.Token(p%64), ""
+	}, func(masked func(p int) bool) *image.NRGBA { return cover(full, st.Grid, sp, masked) })
+	return b.events()
+}
