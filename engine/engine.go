@@ -186,6 +186,7 @@ type View struct {
 	Quota       int     // how many the schedule asks to unmask now
 	Masked      int     // how many are masked in the block
 	Initial     int     // how many were masked in the block when it began
+	Rate        float64 // chance of a masked position to be unmasked now: 1 - share after the step / share before it; 1 in the last
 	Left        int     // MMaDA's count: float32 floor of the schedule's share after this step times all positions of the block, fixed ones too; may be -1
 	Committed   []bool  // [n] of the Prediction: true where the position holds a token already
 	Current     []Token // [n] token that stands there now

@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"unmask/engine"
+	"unmask/engine/schedule"
 )
 
 // Masked unmasks a sequence block by block. It implements [engine.Process]; one run at a time.
 type Masked struct {
 	Model   engine.Denoiser
 	Sampler engine.Sampler
+	// Schedule, when not nil, stands in place of the row that Options.Schedule names.
+	Schedule *schedule.Schedule
 	// Guide makes the unconditional row of a guided pass; nil is [MaskFixed].
 	Guide Guide
 	// Answer is the range that blocks divide, from its Lo on. The zero Span is the range from the first free masked
@@ -287,7 +290,7 @@ func (r *run) view(b *block, i int) engine.View {
 		}
 	}
 	v.Quota = b.quota(i, v.Masked, r.Quirks.EveryStep)
-	v.Left = b.left(i)
+	v.Left, v.Rate = b.left(i), float64(b.sched.Chance(i, b.steps))
 	if r.Masked.Noise != nil {
 		v.Noise = r.Masked.Noise(r.index)
 	} else {

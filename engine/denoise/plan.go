@@ -26,6 +26,8 @@ func (b *block) quota(i, masked int, exact bool) int {
 	switch {
 	case i >= b.steps:
 		return min(1, masked)
+	case exact && b.sched.Rate != nil:
+		return int(float32(masked) * b.sched.Chance(i, b.steps))
 	case b.sched.Masked == nil && (exact || i < b.steps-1):
 		return min(b.quotas[i], masked)
 	case i == b.steps-1:
@@ -65,11 +67,7 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 	if err := check(seq, o); err != nil {
 		return nil, err
 	}
-	name := o.Schedule
-	if name == "" {
-		name = "uniform"
-	}
-	sched, err := schedule.Find(name)
+	sched, err := m.schedule(o)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +119,17 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 		}
 	}
 	return blocks, nil
+}
+
+// schedule is the run's schedule.
+func (m *Masked) schedule(o engine.Options) (schedule.Schedule, error) {
+	switch {
+	case m.Schedule != nil:
+		return *m.Schedule, nil
+	case o.Schedule == "":
+		return schedule.Find("uniform")
+	}
+	return schedule.Find(o.Schedule)
 }
 
 // answer is the part of span s that blocks divide.

@@ -52,18 +52,20 @@ func TestTraces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, lines := strings.Split(b.String(), "\n"), strings.Split(string(want), "\n")
-	for i := range max(len(got), len(lines)) {
-		g, w := "", ""
-		if i < len(got) {
-			g = got[i]
+	recorded := map[string]string{}
+	for line := range strings.Lines(string(want)) {
+		run, steps, _ := strings.Cut(strings.TrimSpace(line), ":")
+		recorded[run] = steps
+	}
+	for line := range strings.Lines(b.String()) {
+		run, steps, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if recorded[run] != steps {
+			t.Errorf("%s:\n got %s\nwant %s", run, steps, recorded[run])
 		}
-		if i < len(lines) {
-			w = lines[i]
-		}
-		if g != w {
-			t.Errorf("line %d:\n got %s\nwant %s", i+1, g, w)
-		}
+		delete(recorded, run)
+	}
+	for run := range recorded {
+		t.Errorf("%s is recorded and was not run", run)
 	}
 }
 

@@ -28,6 +28,12 @@ var All = []Entry{
 		New: func(engine.Params) (engine.Sampler, error) { return &Random{}, nil },
 	},
 	{
+		Name: "ancestral", Title: "Ancestral", Paper: "arXiv:2406.07524",
+		Doc:      "Unmasks each position by a coin of its own, as the mathematics of the process has it.",
+		Adaptive: true,
+		New:      func(engine.Params) (engine.Sampler, error) { return Ancestral{}, nil },
+	},
+	{
 		Name: "maskgit", Title: "MaskGIT", Paper: "arXiv:2202.04200",
 		Doc: "Keeps the least confident masked, with noise on the confidence that fades over the run.",
 		Params: []Param{
@@ -53,10 +59,11 @@ var All = []Entry{
 				More: "Fast-dLLM: all p >= threshold, at least one a step.",
 			},
 			atLeast,
+			choice("at_most", "At most", "The most positions a step unmasks: any number, or what the plan allows up to now (Fast-dLLM for Dream).", 0, "any number", "the plan so far"),
 		},
 		Adaptive: true,
 		New: func(p engine.Params) (engine.Sampler, error) {
-			return &Threshold{Bar: float32(p["threshold"]), Quota: p["at_least"] == 1}, nil
+			return &Threshold{Bar: float32(p["threshold"]), Quota: p["at_least"] == 1, Planned: p["at_most"] == 1}, nil
 		},
 	},
 	{

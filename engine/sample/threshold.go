@@ -5,8 +5,10 @@ import "unmask/engine"
 // Threshold unmasks the best candidate and every other one with a probability of at least Bar: Fast-dLLM's confidence
 // threshold. With Quota it unmasks at least the schedule's quota, the rule of LLaDA 2.0.
 type Threshold struct {
-	Bar     float32 // in [0, 1]
-	Quota   bool
+	Bar   float32 // in [0, 1]
+	Quota bool
+	// Planned unmasks no more than an even plan allows up to now: what earlier steps held back may be caught up.
+	Planned bool
 	ranking ranking
 }
 
@@ -20,7 +22,12 @@ func (s *Threshold) Select(v engine.View, p *engine.Prediction, d *engine.Decisi
 	for n < len(d.Unmask) && p.Prob[d.Unmask[n]] >= s.Bar {
 		n++
 	}
-	keep(d, max(n, fewest(v, s.Quota)))
+	n = max(n, fewest(v, s.Quota))
+	if s.Planned && v.Steps > 0 {
+		allowed := min(v.Step+1, v.Steps)*(v.Initial/v.Steps) - (v.Initial - v.Masked)
+		n = min(n, max(allowed, 1))
+	}
+	keep(d, n)
 }
 
 // fewest is how many positions an adaptive step unmasks whatever their confidence.

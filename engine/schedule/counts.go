@@ -46,3 +46,20 @@ func (s Schedule) AppendQuotas(dst []int, masked, steps int) []int {
 	}
 	return dst
 }
+
+// Chance is the probability that a masked position is unmasked in step i of steps when each position is decided by
+// itself: 1 - s/t with the shares t before and s after the step, in float32; 1 in the last step.
+func (s Schedule) Chance(i, steps int) float32 {
+	switch {
+	case i >= steps-1:
+		return 1
+	case s.Rate != nil:
+		return s.Rate(i, steps)
+	}
+	share := s.Masked32
+	if share == nil {
+		share = Linear[float32]
+	}
+	before, after := share(float32(i)/float32(steps)), share(float32(i+1)/float32(steps))
+	return min(max(1-after/before, 0), 1)
+}

@@ -19,6 +19,9 @@ type Schedule struct {
 	// Masked32 is Masked in float32 arithmetic throughout, as the published code evaluates it. How many positions stay
 	// masked is a floor of it, and the floor differs from exact arithmetic for many counts. nil where Masked is nil.
 	Masked32 func(t float32) float32
+	// Rate, when not nil, is the chance of a masked position to be unmasked in step i of steps, for schedules that are
+	// defined by it; see [Schedule.Chance].
+	Rate func(i, steps int) float32
 }
 
 // All lists the schedules in the order of the interface.

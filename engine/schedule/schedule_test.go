@@ -87,3 +87,37 @@ func TestCounts(t *testing.T) {
 		t.Error("an unknown name is accepted")
 	}
 }
+
+// TestChance checks that unmasking with the chance of each step leaves the schedule's share, and Dream's counts.
+func TestChance(t *testing.T) {
+	for _, s := range All {
+		left := 1.0
+		for i := range 10 {
+			left *= 1 - float64(s.Chance(i, 10))
+			want := 1 - float64(i+1)/10
+			if s.Masked != nil {
+				want = s.Masked(float64(i+1) / 10)
+			}
+			if math.Abs(left-want) > 1e-5 {
+				t.Errorf("%s: %g left after step %d, want %g", s.Name, left, i, want)
+			}
+		}
+	}
+	for _, c := range []struct {
+		eps           float64
+		masked, steps int
+		want          []int // masked after each step, by the released code
+	}{
+		{1e-3, 12, 8, []int{11, 10, 9, 8, 7, 5, 3, 0}},
+		{1e-3, 12, 12, []int{12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 0}},
+		{0.1, 12, 8, []int{11, 10, 9, 8, 7, 6, 4, 0}},
+		{1e-3, 8, 6, []int{7, 6, 5, 4, 3, 0}},
+	} {
+		s, masked := Timestep(c.eps), c.masked
+		for i, want := range c.want {
+			if masked -= int(float32(masked) * s.Chance(i, c.steps)); masked != want {
+				t.Fatalf("eps %g, %d masked, %d steps: %d after step %d, want %d", c.eps, c.masked, c.steps, masked, i, want)
+			}
+		}
+	}
+}

@@ -37,3 +37,26 @@ func Sigmoid[F Float](start, end, tau float64) func(t F) F {
 func logistic[F Float](x F) F { return F(1 / (1 + math.Exp(-float64(x)))) }
 
 func clamp[F Float](x F) F { return min(max(x, clampMin), 1) }
+
+// Timestep is Dream's schedule: times fall linearly from 1 to eps > 0, and a step from t to s unmasks the share 1 - s/t of
+// what is masked, all in float32; the last step unmasks the rest. It is [Linear] up to eps and rounding, so it is no row
+// of [All]; it serves runs that must count exactly as the released code.
+func Timestep(eps float64) Schedule {
+	return Schedule{
+		Name: "timestep", Title: "Timestep", Paper: "arXiv:2508.15487", Doc: "Times fall linearly to a small rest.",
+		Masked:   func(t float64) float64 { return 1 - t },
+		Masked32: Linear[float32],
+		Rate: func(i, steps int) float32 {
+			return 1 - timeAt(i+1, steps, float32(eps))/timeAt(i, steps, float32(eps))
+		},
+	}
+}
+
+// timeAt is entry i of torch.linspace(1, eps, steps+1), which counts from the nearer end.
+func timeAt(i, steps int, eps float32) float32 {
+	step := (eps - 1) / float32(steps)
+	if i < (steps+1)/2 {
+		return 1 + step*float32(i)
+	}
+	return eps - step*float32(steps-i)
+}

@@ -57,6 +57,7 @@ func Random(r *rand.Rand, reviews bool) Case {
 	if c.View.Step == c.View.Steps-1 {
 		c.View.Quota = c.View.Masked
 	}
+	c.View.Rate = r.Float64()
 	c.View.Left = c.View.Masked - c.View.Quota + r.IntN(6)
 	return c
 }
@@ -137,7 +138,7 @@ func checkDecision(t *testing.T, e sample.Entry, c Case, d engine.Decision) {
 	switch {
 	case last && !e.Adaptive && (len(d.Unmask) != c.View.Masked || len(d.Remask) != 0):
 		t.Fatalf("last step: %d of %d unmasked, %d remasked", len(d.Unmask), c.View.Masked, len(d.Remask))
-	case c.View.Masked > 1 && len(d.Unmask) == 0: // the last one may wait for the last step
+	case c.View.Masked > 1 && len(d.Unmask) == 0 && e.Name != "ancestral": // the last one may wait for the last step
 		t.Fatalf("nothing unmasked of %d masked", c.View.Masked)
 	case !e.Adaptive && e.Name != "maskgit" && len(d.Unmask)-len(d.Remask) != c.View.Quota:
 		t.Fatalf("%d unmasked, %d remasked; quota %d", len(d.Unmask), len(d.Remask), c.View.Quota)
