@@ -103,11 +103,12 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 	if m.spec.Image == nil {
 		return m, nil
 	}
-	return m, m.openImage(ctx, src, o.Image, be, as)
+	return m, m.openImage(ctx, src, o.Image, be)
 }
 
-// openImage opens the image tokenizer and completes Spec.Image. Without one the model still answers text.
-func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tensor.Backend, as tensor.DType) error {
+// openImage opens the image tokenizer and completes Spec.Image. Without one the model still answers text. Convolutions
+// run in f32: bf16 products would not be faster, and pictures would show the rounding.
+func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tensor.Backend) error {
 	if image == nil {
 		sub, err := src.Sub("vq")
 		if errors.Is(err, fs.ErrNotExist) {
@@ -121,7 +122,7 @@ func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tenso
 		image = sub
 		m.sets = append(m.sets, image)
 	}
-	t, err := vq.Open(ctx, image, be, as)
+	t, err := vq.Open(ctx, image, be, tensor.F32)
 	if err != nil {
 		return err
 	}
