@@ -1,0 +1,210 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"unmask/engine"
+	"unmask/engine/token"
+)
+
+// describeQuestion is asked when a person gives a picture and no question.
+const describeQuestion = "Please describe this image in detail."
+
+// infillRequest is what the person is made to ask in an infill, so that the text stands where models answer.
+const infillRequest = "Complete the text."
+
+// planAnswer prepares Chat and Describe: a conversation, with a picture before it or not, and masks for the answer. A chat
+// that has grown too long loses its oldest turns, which the started job shows.
+func (m *model) planAnswer(ctx context.Context, job engine.Job, img *image.NRGBA) (*plan, error) {
+	if job.Task == engine.Describe {
+		if img == nil {
+			return nil, &engine.InputError{Item: "picture", Reason: "there is none to describe"}
+		}
+		if strings.TrimSpace(prompt(job)) == "" {
+			job.Messages = []engine.Message{{Role: "user", Text: m.question()}}
+		}
+	}
+	for _, msg := range job.Messages {
+		if msg.Image != nil {
+			img = msg.Image.(*image.NRGBA) // plan has made it one; the newest picture counts
+		}
+	}
+	if len(job.Messages) == 0 || strings.TrimSpace(job.Messages[len(job.Messages)-1].Text) == "" && img == nil {
+		return nil, &engine.InputError{Item: "prompt", Reason: "is empty"}
+	}
+	for _, msg := range job.Messages {
+		if !slices.Contains([]string{"", "user", "assistant", "system"}, msg.Role) {
+			return nil, &engine.InputError{Item: "message", Reason: fmt.Sprintf("role %q is none of user, assistant, system", msg.Role)}
+		}
+	}
+	if job.Options.Think && m.spec.ThinkStyle == "" {
+		return nil, &engine.UnsupportedError{What: "thinking with the model " + m.spec.Name}
+	}
+	p := &plan{}
+	var head []engine.Token
+	var grid engine.Grid
+	if img != nil {
+		codes, source, err := m.look(ctx, img)
+		if err != nil {
+			return nil, err
+		}
+		head, grid = codes, m.spec.Image.Grid
+		p.started = &engine.Started{Source: source}
+	} else {
+		p.started = &engine.Started{}
+	}
+	extra := 0
+	if head != nil {
+		extra = len(head) + 3
+	}
+	chat := m.chat(job)
+	for extra+len(chat)+job.Options.Length > m.spec.MaxLen && dropTurn(&job) {
+		chat = m.chat(job)
+	}
+	if err := m.room("prompt", extra+len(chat), job.Options.Length); err != nil {
+		return nil, err
+	}
+	r := &row{}
+	if head != nil {
+		// [mmu] [soi] codes [eoi] chat
+		whole := m.prompts.Question(head, chat)
+		r.add(engine.Text, true, whole[:2]...)
+		r.add(engine.Image, true, whole[2:2+len(head)]...)
+		r.add(engine.Text, true, whole[2+len(head):]...)
+	} else {
+		r.add(engine.Text, true, chat...)
+	}
+	answer := r.masks(engine.Text, m.spec.Mask, job.Options.Length)
+	p.seq = &r.seq
+	p.started.Job, p.started.Answer, p.started.Grid = job, answer, grid
+	p.once(nil, answer)
+	p.text = func() (string, string) { return m.read(p.seq.Tokens[answer.Lo:answer.Hi]) }
+	return p, nil
+}
+
+// question is what to ask of a picture when nothing is asked.
+func (m *model) question() string {
+	if list := m.spec.Examples[engine.Describe]; len(list) > 0 {
+		return list[0]
+	}
+	return describeQuestion
+}
+
+// chat is the conversation in the model's template.
+func (m *model) chat(job engine.Job) []engine.Token {
+	ids := m.tok.AppendTokens(nil, m.tok.Template().Render(job.Messages, job.Options.Think))
+	if m.image != nil {
+		return m.prompts.Begin(ids)
+	}
+	return ids
+}
+
+// dropTurn removes the oldest question and its answer from a conversation; false when only the last message is left.
+func dropTurn(job *engine.Job) bool {
+	first := 0
+	if len(job.Messages) > 0 && job.Messages[0].Role == "system" {
+		first = 1
+	}
+	last := len(job.Messages) - 1
+	if first >= last {
+		return false
+	}
+	n := 1
+	for first+n < last && job.Messages[first+n].Role == "assistant" {
+		n++
+	}
+	job.Messages = slices.Delete(job.Messages, first, first+n)
+	return true
+}
+
+// hole matches "___", longer lines of underscores, and "___{5}".
+var hole = regexp.MustCompile(`_{3,}(?:\{(\d{1,5})\})?`)
+
+// planInfill prepares an infill: the text stands as the answer to a request, its words fixed, its holes masked.
+func (m *model) planInfill(job engine.Job) (*plan, error) {
+	text := prompt(job)
+	found := hole.FindAllStringSubmatchIndex(text, -1)
+	if found == nil {
+		return nil, &engine.InputError{Item: "prompt", Reason: "has 0 holes: write ___ where words are missing, ___{5} for five tokens"}
+	}
+	r := &row{}
+	request := []engine.Message{{Role: "user", Text: infillRequest}}
+	head := m.tok.AppendTokens(nil, m.tok.Template().Render(request, false))
+	r.add(engine.Text, true, head...)
+	lo, at := len(head), 0
+	for _, f := range found {
+		n := job.Options.HoleLength
+		if f[2] >= 0 {
+			n, _ = strconv.Atoi(text[f[2]:f[3]]) // five digits at most
+		}
+		if n < 1 || n > m.spec.MaxLen {
+			return nil, &engine.InputError{Item: "hole", Reason: fmt.Sprintf("%d tokens long, want 1 to %d", n, m.spec.MaxLen)}
+		}
+		// The blank before a word is part of its token, so it belongs to the hole.
+		r.add(engine.Text, true, m.tok.AppendTokens(nil, strings.TrimSuffix(text[at:f[0]], " "))...)
+		r.masks(engine.Text, m.spec.Mask, n)
+		at = f[1]
+		if err := m.room("prompt", len(r.seq.Tokens), 0); err != nil {
+			return nil, err
+		}
+	}
+	r.add(engine.Text, true, m.tok.AppendTokens(nil, text[at:])...)
+	hi := len(r.seq.Tokens)
+	if end, ok := m.tok.Special("eot"); ok {
+		r.add(engine.Text, true, end)
+	}
+	if err := m.room("prompt", len(r.seq.Tokens), 0); err != nil {
+		return nil, err
+	}
+	p := &plan{seq: &r.seq, started: &engine.Started{Job: job, Answer: engine.Span{Lo: lo, Hi: hi}}}
+	p.once(nil, p.started.Answer)
+	p.text = func() (string, string) {
+		return token.Text(m.tok.AppendText(nil, p.seq.Tokens[lo:hi]...)), ""
+	}
+	return p, nil
+}
+
+// read turns the tokens of an answer into text: up to the first end token, without special tokens and masks, the thinking
+// part apart.
+func (m *model) read(answer []engine.Token) (text, think string) {
+	var keep []engine.Token
+	for _, t := range answer {
+		if slices.Contains(m.spec.End, t) {
+			break
+		}
+		if t != m.spec.Mask && !m.tok.IsSpecial(t) {
+			keep = append(keep, t)
+		}
+	}
+	text = token.Text(m.tok.AppendText(nil, keep...))
+	// MMaDA was also trained on these letters in place of the token.
+	if i := strings.Index(text, "<eot_id>"); i >= 0 {
+		text = text[:i]
+	}
+	if before, after, ok := strings.Cut(text, "</think>"); ok {
+		if _, inside, ok := strings.Cut(before, "<think>"); ok {
+			before = inside
+		}
+		return strings.TrimSpace(after), strings.TrimSpace(before)
+	}
+	if inside, ok := strings.CutPrefix(strings.TrimSpace(text), "<think>"); ok { // it never came to an end
+		return "", strings.TrimSpace(inside)
+	}
+	return strings.TrimSpace(text), ""
+}
+
+// used is how many tokens of an answer count: up to and with the first end token.
+func (m *model) used(answer []engine.Token) int {
+	for i, t := range answer {
+		if slices.Contains(m.spec.End, t) {
+			return i + 1
+		}
+	}
+	return len(answer)
+}

@@ -1,0 +1,134 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+
+	"unmask/engine"
+	"unmask/engine/weights"
+)
+
+// Settings where neither the job nor the model says otherwise.
+const (
+	defaultHole   = 4
+	defaultAnswer = 128
+)
+
+// defaults are the settings of the published scripts, shortened where the model has less room.
+func defaults(s engine.Spec) map[engine.Task]engine.Options {
+	length := max(1, min(defaultAnswer, s.MaxLen/2))
+	text := engine.Options{Length: length, Steps: length, Block: min(32, length), Schedule: "uniform", Sampler: "low_confidence",
+		Cache: engine.CacheNone, StopAtEnd: true, HoleLength: defaultHole}
+	hole := text
+	hole.Length, hole.Steps, hole.Block, hole.StopAtEnd, hole.BanEnd = 0, 64, 0, false, true
+	describe := text
+	describe.Length = max(1, min(64, length))
+	describe.Steps = describe.Length
+	picture := engine.Options{Steps: 15, Schedule: "cosine", Sampler: "maskgit", Params: engine.Params{"choice_temperature": 1},
+		Temperature: 1, Guidance: 3.5, Cache: engine.CacheNone, Previews: true}
+	all := map[engine.Task]engine.Options{
+		engine.Chat: text, engine.Infill: hole, engine.Describe: describe,
+		engine.TextToImage: picture, engine.Inpaint: picture, engine.Outpaint: picture,
+	}
+	for t := range all {
+		if !s.Can(t) {
+			delete(all, t)
+		}
+	}
+	return all
+}
+
+// examples are prompts for models that bring none.
+func examples(s engine.Spec) map[engine.Task][]string {
+	all := map[engine.Task][]string{
+		engine.Chat:        {"What is the capital of France?", "Write a haiku about snow.", "Why is the sky blue?"},
+		engine.Infill:      {"The best thing about ___ is ___.", "Roses are red, ___{8}."},
+		engine.TextToImage: {"a red cat on a wooden table", "a lighthouse at night", "a bowl of fruit, oil painting"},
+		engine.Inpaint:     {"a straw hat", "a full moon"},
+		engine.Outpaint:    {"a wide beach"},
+		engine.Describe:    {"Please describe this image in detail.", "What is in the foreground?"},
+	}
+	for t := range all {
+		if !s.Can(t) {
+			delete(all, t)
+		}
+	}
+	return all
+}
+
+// worldFile is the file beside the weights in which a checkpoint says what it can do.
+const worldFile = "world.json"
+
+// world is world.json as far as it is read. Keys of Examples and Settings are names of tasks or one of worldNames; values
+// of Settings have the fields of engine.Options and replace only what they name.
+type world struct {
+	Name     string                     `json:"name"`
+	Examples map[string][]string        `json:"examples"`
+	Settings map[string]json.RawMessage `json:"settings"`
+}
+
+// worldNames are short names of tasks, in the order in which their examples are joined.
+var worldNames = []struct {
+	name  string
+	tasks []engine.Task
+}{
+	{"chat", []engine.Task{engine.Chat}},
+	{"sums", []engine.Task{engine.Chat}},
+	{"infill", []engine.Task{engine.Infill}},
+	{"draw", []engine.Task{engine.TextToImage, engine.Inpaint, engine.Outpaint}},
+	{"text_to_image", []engine.Task{engine.TextToImage}},
+	{"inpaint", []engine.Task{engine.Inpaint}},
+	{"outpaint", []engine.Task{engine.Outpaint}},
+	{"describe", []engine.Task{engine.Describe}},
+}
+
+// readWorld lets world.json, where there is one, replace name, examples and defaults.
+func readWorld(set *weights.Set, spec *engine.Spec) error {
+	data, err := set.File(worldFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	bad := func(item string, err error) error {
+		return &engine.FormatError{Format: worldFile, Path: set.Path(), Item: item, Err: err}
+	}
+	var w world
+	if err := json.Unmarshal(data, &w); err != nil {
+		return bad("", err)
+	}
+	if w.Name != "" {
+		spec.Name = w.Name
+	}
+	told := map[engine.Task][]string{}
+	for _, n := range worldNames {
+		for _, t := range n.tasks {
+			if spec.Can(t) && len(w.Examples[n.name]) > 0 {
+				told[t] = append(told[t], w.Examples[n.name]...)
+			}
+			// The settings of sums are those of chats that think.
+			if raw, ok := w.Settings[n.name]; ok && n.name != "sums" && spec.Can(t) {
+				o := spec.Defaults[t]
+				o.Params = maps.Clone(o.Params)
+				if err := json.Unmarshal(raw, &o); err != nil {
+					return bad("settings."+n.name, err)
+				}
+				spec.Defaults[t] = o
+			}
+		}
+	}
+	for t, list := range told {
+		spec.Examples[t] = list
+	}
+	// What a checkpoint recommends must be what a job may ask.
+	for t := range spec.Defaults {
+		job := engine.Job{Task: t, Options: spec.Defaults[t]}
+		if err := fill(&job, *spec); err != nil {
+			return bad("settings", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"strings"
+
+	"unmask/engine"
+	"unmask/engine/denoise"
+	"unmask/engine/vq"
+)
+
+// Bounds of pictures that a person gives.
+const (
+	maxSide   = 1 << 15 // pixels
+	maxPixels = 64 << 20
+)
+
+// maxCaption is the longest text part of a picture request of the released model: 512 and its task token.
+const maxCaption = 513
+
+// flat is img as 8-bit pixels, so that what is recorded is what was seen; nil stays nil.
+func flat(img image.Image) (*image.NRGBA, error) {
+	if img == nil {
+		return nil, nil
+	}
+	b := img.Bounds()
+	if b.Empty() || b.Dx() > maxSide || b.Dy() > maxSide || b.Dx()*b.Dy() > maxPixels {
+		return nil, &engine.InputError{Item: "picture", Reason: fmt.Sprintf("%d x %d pixels, want 1 to %d a side and at most %d", b.Dx(), b.Dy(), maxSide, maxPixels)}
+	}
+	if n, ok := img.(*image.NRGBA); ok {
+		return n, nil
+	}
+	n := image.NewNRGBA(b)
+	draw.Draw(n, b, img, b.Min, draw.Src)
+	return n, nil
+}
+
+// look encodes a picture. It returns its tokens and the picture as the engine sees it, at the size of decoded ones.
+func (m *model) look(ctx context.Context, img *image.NRGBA) ([]engine.Token, *image.NRGBA, error) {
+	if m.image == nil {
+		return nil, nil, &engine.UnsupportedError{What: "a picture with the model " + m.spec.Name, Have: "text"}
+	}
+	codes, err := m.image.EncodeImage(ctx, img)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.offset(codes)
+	g := m.spec.Image.Grid
+	w, h := m.image.Size(g.Cols, g.Rows)
+	source, err := vq.Crop(img, w, h)
+	return codes, source, err
+}
+
+// offset turns codes into tokens, in place.
+func (m *model) offset(codes []engine.Token) {
+	for i := range codes {
+		codes[i] += m.spec.Image.Offset
+	}
+}
+
+// caption is the text part of a picture request and that of its unconditional row.
+func (m *model) caption(job engine.Job, cells int) (with, without []engine.Token, err error) {
+	limit := min(maxCaption, m.spec.MaxLen-cells-2)
+	with = m.prompts.Caption(strings.TrimSpace(prompt(job)), 1<<30)
+	without = m.prompts.Caption("", 1<<30)
+	if len(with) > limit {
+		return nil, nil, &engine.InputError{Item: "prompt", Reason: fmt.Sprintf("%d tokens long, at most %d fit before a picture of %d cells", len(with), limit, cells)}
+	}
+	return with, without, nil
+}
+
+// drawing is a sequence with a picture and what belongs to it.
+type drawing struct {
+	seq   engine.Sequence
+	image engine.Span
+	guide denoise.Guide
+}
+
+// draw lays out [t2i] BOS text EOS [soi] codes [eoi]. Codes that are the mask token are free.
+func (m *model) draw(with, without, codes []engine.Token) drawing {
+	r := &row{}
+	whole := m.prompts.TextToImage(with, codes)
+	lo := len(with) + 1
+	r.add(engine.Text, true, whole[:lo]...)
+	span := r.add(engine.Image, true, codes...)
+	for i, t := range codes {
+		r.seq.Fixed[lo+i] = t != m.spec.Mask
+	}
+	r.add(engine.Text, true, whole[span.Hi:]...)
+	return drawing{r.seq, span, denoise.ReplacePrefix(without, len(with))}
+}
+
+// planDrawing prepares a picture from a prompt.
+func (m *model) planDrawing(job engine.Job) (*plan, error) {
+	if strings.TrimSpace(prompt(job)) == "" {
+		return nil, &engine.InputError{Item: "prompt", Reason: "is empty"}
+	}
+	g := m.spec.Image.Grid
+	codes := make([]engine.Token, g.Cols*g.Rows)
+	for i := range codes {
+		codes[i] = m.spec.Mask
+	}
+	return m.planPicture(job, codes, nil)
+}
+
+// planInpaint prepares a picture whose painted cells are imagined anew.
+func (m *model) planInpaint(ctx context.Context, job engine.Job, img *image.NRGBA) (*plan, error) {
+	if img == nil {
+		return nil, &engine.InputError{Item: "picture", Reason: "there is none to paint on"}
+	}
+	if job.Mask == nil {
+		return nil, &engine.InputError{Item: "mask", Reason: "there is none"}
+	}
+	if job.Mask.Bounds() != img.Bounds() {
+		return nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("%v pixels, the picture has %v", job.Mask.Bounds().Size(), img.Bounds().Size())}
+	}
+	codes, source, err := m.look(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	g := m.spec.Image.Grid
+	w, h := m.image.InputSize(g.Cols, g.Rows)
+	painted := cells(job.Mask, vq.CropRect(img, w, h), g)
+	n := 0
+	for i, on := range painted {
+		if on {
+			codes[i] = m.spec.Mask
+			n++
+		}
+	}
+	if n == 0 {
+		return nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("covers a quarter of 0 of the %d cells", len(painted))}
+	}
+	return m.planPicture(job, codes, source)
+}
+
+// planPicture prepares a run over one grid of codes; source is the picture whose fixed cells are kept, or nil.
+func (m *model) planPicture(job engine.Job, codes []engine.Token, source *image.NRGBA) (*plan, error) {
+	with, without, err := m.caption(job, len(codes))
+	if err != nil {
+		return nil, err
+	}
+	d := m.draw(with, without, codes)
+	p := &plan{seq: &d.seq, picture: &canvas{grid: m.spec.Image.Grid, at: d.image.Lo, base: source}}
+	p.started = &engine.Started{Job: job, Answer: d.image, Grid: p.picture.grid}
+	if source != nil {
+		p.started.Source = source
+		p.picture.keep = append([]bool(nil), d.seq.Fixed[d.image.Lo:d.image.Hi]...)
+	}
+	p.once(d.guide, d.image)
+	return p, nil
+}
+
+// cells says which cells of grid g over the part area of the mask's picture are painted: those where a quarter or more of
+// the pixels are at least half opaque.
+func cells(mask *image.Alpha, area image.Rectangle, g engine.Grid) []bool {
+	out := make([]bool, g.Cols*g.Rows)
+	for i := range out {
+		col, row := i%g.Cols, i/g.Cols
+		r := image.Rect(area.Dx()*col/g.Cols, area.Dy()*row/g.Rows, area.Dx()*(col+1)/g.Cols, area.Dy()*(row+1)/g.Rows).Add(area.Min)
+		if r.Empty() { // a picture with fewer pixels than cells
+			r.Max = r.Min.Add(image.Pt(1, 1))
+		}
+		n := 0
+		for y := r.Min.Y; y < r.Max.Y; y++ {
+			for x := r.Min.X; x < r.Max.X; x++ {
+				if mask.AlphaAt(x, y).A >= 128 {
+					n++
+				}
+			}
+		}
+		out[i] = n > 0 && 4*n >= r.Dx()*r.Dy()
+	}
+	return out
+}
+
+// decode is the picture of the plan as it stands. Masked cells show the neutral code, kept cells the pixels they came
+// with. The last result is given again while no code changes.
+func (m *model) decode(ctx context.Context, p *plan) (*image.NRGBA, error) {
+	c := p.picture
+	n := c.grid.Cols * c.grid.Rows
+	codes := make([]engine.Token, n)
+	same := len(c.had) == n
+	for i, t := range p.seq.Tokens[c.at : c.at+n] {
+		codes[i] = t - m.spec.Image.Offset
+		if t == m.spec.Mask || codes[i] < 0 || int(codes[i]) >= m.spec.Image.Codebook {
+			codes[i] = -1
+		}
+		same = same && codes[i] == c.had[i]
+	}
+	if same {
+		return c.old, nil
+	}
+	img, err := m.image.DecodeImage(ctx, codes, c.grid.Cols, c.grid.Rows)
+	if err != nil {
+		return nil, err
+	}
+	c.composite(img)
+	c.old, c.had = img, codes
+	return img, nil
+}
+
+// composite puts the kept pixels over img.
+func (c *canvas) composite(img *image.NRGBA) {
+	b := img.Bounds()
+	for i, keep := range c.keep {
+		if !keep {
+			continue
+		}
+		col, row := i%c.grid.Cols, i/c.grid.Cols
+		r := image.Rect(b.Dx()*col/c.grid.Cols, b.Dy()*row/c.grid.Rows, b.Dx()*(col+1)/c.grid.Cols, b.Dy()*(row+1)/c.grid.Rows)
+		draw.Draw(img, r, c.base, r.Min, draw.Src)
+	}
+}
+
+// blank is a picture of one colour.
+func blank(w, h int, c color.NRGBA) *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	draw.Draw(img, img.Rect, image.NewUniform(c), image.Point{}, draw.Src)
+	return img
+}

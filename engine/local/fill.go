@@ -1,0 +1,117 @@
+package local
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"unmask/engine"
+	"unmask/engine/sample"
+	"unmask/engine/schedule"
+)
+
+// Bounds of settings that no table row has.
+const (
+	maxTemperature  = 10
+	maxGuidance     = 30
+	maxPenalty      = 100
+	maxAlternatives = 32
+	maxSteps        = 1 << 16
+)
+
+// isPicture reports whether task t makes a picture.
+func isPicture(t engine.Task) bool {
+	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint
+}
+
+// fill puts the defaults of spec where job's options leave them open and checks every setting. Nothing of job is shared
+// afterwards with the caller's options.
+func fill(job *engine.Job, spec engine.Spec) error {
+	if !slices.Contains(engine.Tasks, job.Task) || !spec.Can(job.Task) {
+		return &engine.UnsupportedError{What: fmt.Sprintf("task %q with the model %s", job.Task, spec.Name), Have: fmt.Sprint(spec.Tasks)}
+	}
+	o, d := &job.Options, spec.Defaults[job.Task]
+	o.Ban = slices.Clone(o.Ban)
+	if o.Schedule == "" {
+		o.Schedule = d.Schedule
+	}
+	if o.Sampler == "" {
+		o.Sampler = d.Sampler
+		if o.Params == nil {
+			o.Params = d.Params
+		}
+	}
+	if o.Cache == "" {
+		o.Cache = engine.CacheNone
+	}
+	if o.HoleLength == 0 {
+		o.HoleLength = max(d.HoleLength, 1)
+	}
+	switch {
+	case isPicture(job.Task):
+		o.Length, o.Block = 0, 0
+	case job.Task == engine.Infill:
+		// Every hole is filled to its end, whatever the model would end.
+		o.Length, o.StopAtEnd, o.BanEnd = 0, false, true
+	case o.Length == 0:
+		o.Length = d.Length
+	}
+	if o.Steps == 0 {
+		o.Steps = d.Steps
+		if d.Length > 0 && o.Length > 0 { // as many tokens a step as the default has
+			o.Steps = max(1, (d.Steps*o.Length+d.Length-1)/d.Length)
+		}
+	}
+	if err := ranges(job.Task, o, spec); err != nil {
+		return err
+	}
+	if _, err := schedule.Find(o.Schedule); err != nil {
+		return err
+	}
+	row, err := sample.Find(o.Sampler)
+	if err != nil {
+		return err
+	}
+	if o.Params, err = row.Fill(maps.Clone(o.Params)); err != nil {
+		return err
+	}
+	switch o.Cache {
+	case engine.CacheNone, engine.CachePrefix, engine.CacheDual:
+		return nil
+	}
+	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual"}
+}
+
+// ranges checks the numbers of o.
+func ranges(task engine.Task, o *engine.Options, spec engine.Spec) error {
+	least := 0.0
+	if task == engine.Chat || task == engine.Describe {
+		least = 1
+	}
+	for _, x := range []struct {
+		name     string
+		value    float64
+		min, max float64
+	}{
+		{"length", float64(o.Length), least, float64(spec.MaxLen)},
+		{"steps", float64(o.Steps), 1, maxSteps},
+		{"block", float64(o.Block), 0, float64(spec.MaxLen)},
+		{"temperature", o.Temperature, 0, maxTemperature},
+		{"top_p", o.TopP, 0, 1},
+		{"top_k", float64(o.TopK), 0, float64(spec.Vocab)},
+		{"guidance", o.Guidance, 0, maxGuidance},
+		{"end_penalty", o.EndPenalty, 0, maxPenalty},
+		{"hole_length", float64(o.HoleLength), 1, float64(spec.MaxLen)},
+		{"alternatives", float64(o.Alternatives), 0, maxAlternatives},
+	} {
+		if !(x.value >= x.min && x.value <= x.max) {
+			return &engine.ParamError{Name: x.name, Value: x.value, Min: x.min, Max: x.max}
+		}
+	}
+	for _, t := range o.Ban {
+		if t < 0 || int(t) >= spec.Vocab {
+			return &engine.ParamError{Name: "ban", Value: float64(t), Min: 0, Max: float64(spec.Vocab - 1)}
+		}
+	}
+	return nil
+}

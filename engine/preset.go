@@ -1,0 +1,57 @@
+package engine
+
+// Preset is a named set of settings for a task.
+type Preset struct {
+	Name    string // stable: "default", "exact", "fast", "varied", "fine"
+	Title   string
+	Doc     string // one sentence for people
+	Options Options
+}
+
+// Presets lists the presets of a task, the model's own settings first. It returns nil for a task that the model does not
+// do. The options share nothing with spec.
+func Presets(spec Spec, task Task) []Preset {
+	base, ok := spec.Defaults[task]
+	if !ok || !spec.Can(task) {
+		return nil
+	}
+	with := func(name, title, doc string, change func(o *Options)) Preset {
+		o := base
+		o.Params = nil
+		for k, v := range base.Params {
+			if o.Params == nil {
+				o.Params = Params{}
+			}
+			o.Params[k] = v
+		}
+		o.Ban = append([]Token(nil), base.Ban...)
+		change(&o)
+		return Preset{Name: name, Title: title, Doc: doc, Options: o}
+	}
+	list := []Preset{with("default", "Recommended", "What this model does best with.", func(*Options) {})}
+	switch task {
+	case TextToImage, Inpaint, Outpaint:
+		return append(list,
+			with("fast", "Fast", "Half the steps.", func(o *Options) { o.Steps = max(1, o.Steps/2) }),
+			with("fine", "Fine", "Twice the steps.", func(o *Options) { o.Steps *= 2 }),
+			with("varied", "Varied", "More noise on the order of cells: pictures differ more from seed to seed.", func(o *Options) {
+				o.Sampler, o.Schedule, o.Params = "maskgit", "cosine", Params{"choice_temperature": 4.5}
+			}),
+			with("mmada", "As MMaDA", "The published settings: 15 steps, guidance 3.5, noise that fades compounding.", func(o *Options) {
+				o.Steps, o.Guidance, o.Sampler, o.Schedule, o.Temperature = 15, 3.5, "maskgit", "cosine", 1
+				o.Params = Params{"choice_temperature": 1, "anneal": 1, "rule": 1}
+			}))
+	}
+	return append(list,
+		with("exact", "Exact", "One token a step, the surest first, nothing from the cache.", func(o *Options) {
+			o.Steps, o.Temperature, o.TopP, o.TopK = o.Length, 0, 0, 0
+			o.Sampler, o.Schedule, o.Params, o.Cache = "low_confidence", "uniform", nil, CacheNone
+		}),
+		with("fast", "Fast", "Unmasks everything that is sure at once; fewer passes, nearly the same answers.", func(o *Options) {
+			o.Steps, o.Temperature = o.Length, 0
+			o.Sampler, o.Schedule, o.Params, o.Cache = "threshold", "uniform", Params{"threshold": 0.9}, CacheNone
+		}),
+		with("varied", "Varied", "Draws tokens instead of taking the most probable: other words for every seed.", func(o *Options) {
+			o.Temperature, o.TopP = 0.7, 0.95
+		}))
+}
