@@ -18,6 +18,8 @@ type replay struct {
 	// draw chooses the candidate at position pos in pass call from the guided logits of all ids, where those that are
 	// banned or not allowed are -Inf.
 	draw func(call, pos int, logits []float32) (int, error)
+	// filter, when not nil, changes the logits that candidates are drawn from and that all statistics are taken of.
+	filter func(row []float32)
 	// mute lists ids that are left out of the softmax that gives the confidence. They may still be chosen, with
 	// confidence 0.
 	mute []engine.Token
@@ -44,6 +46,9 @@ func (r *replay) Forward(ctx context.Context, in engine.Input) (engine.Logits, e
 	union := slices.Concat(want, r.watch)
 	slices.Sort(union)
 	union = slices.Compact(union)
+	if union == nil {
+		union = []int{} // nil would mean every position
+	}
 	in.Want = union
 	inner, err := r.Denoiser.Forward(ctx, in)
 	if err != nil {
@@ -102,7 +107,7 @@ func (l *replayLogits) Pick(o engine.PickOptions, p *engine.Prediction) error {
 			return err
 		}
 	}
-	if r.draw == nil && r.mute == nil {
+	if r.draw == nil && r.mute == nil && r.filter == nil {
 		var all engine.Prediction
 		if err := l.inner.Pick(o, &all); err != nil {
 			return err
@@ -178,6 +183,9 @@ func (l *replayLogits) choose(o engine.PickOptions, p *engine.Prediction) error 
 				row[id] = float32(math.Inf(-1))
 			}
 		}
+		if l.r.filter != nil {
+			l.r.filter(row)
+		}
 		at, _ := best(row)
 		if l.r.draw != nil {
 			if at, err = l.r.draw(l.call, pos, row); err != nil {
@@ -188,9 +196,26 @@ func (l *replayLogits) choose(o engine.PickOptions, p *engine.Prediction) error 
 			row[t] = float32(math.Inf(-1))
 		}
 		p.Pos[i], p.Token[i] = pos, engine.Token(at)
-		p.Prob[i], p.Margin[i], p.Entropy[i] = float32(softmax(row)[at]), 0, 0
+		p.Prob[i], p.Margin[i], p.Entropy[i] = statistics(row, at)
 	}
 	return nil
+}
+
+// statistics are the probability of id at, the first probability minus the second, and the entropy in nats.
+func statistics(row []float32, at int) (prob, margin, entropy float32) {
+	first, second, h := 0.0, 0.0, 0.0
+	p := softmax(row)
+	for _, x := range p {
+		if x > 0 {
+			h -= x * math.Log(x)
+		}
+		if x > first {
+			first, second = x, first
+		} else {
+			second = max(second, x)
+		}
+	}
+	return float32(p[at]), float32(first - second), float32(h)
 }
 
 // spy shows what a sampler was asked and decided.

@@ -6,6 +6,7 @@ var systems = []system{
 	{"llada_gqa", verifyLLaDA},
 	{"llada_bf16", verifyLLaDA},
 	{"llada-moe", verifyLLaDAMoE},
+	{"dream", verifyDream},
 	{"fast-dllm", verifyFastDLLM},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
