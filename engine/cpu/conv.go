@@ -59,11 +59,14 @@ func (m *matrix) toPanels(b *Backend) {
 func (m *matrix) row(dst []float32, r int, k *kernels) {
 	panel := m.words[r/k.nr*m.panel:][:m.panel]
 	halves := unsafe.Slice((*uint16)(unsafe.Pointer(&panel[0])), 2*len(panel))
+	bytes := unsafe.Slice((*int8)(unsafe.Pointer(&panel[0])), 4*len(panel))
 	c := r % k.nr
 	for s := range dst {
 		switch {
 		case m.dt == tensor.F32:
 			dst[s] = panel[s*k.nr+c]
+		case m.dt == tensor.I8:
+			dst[s] = float32(bytes[(s/k.words*k.nr+c)*k.words+s%k.words]) * m.scales[r]
 		case k.pairs:
 			dst[s] = fromBF16(halves[(s/2*k.nr+c)*2+s%2])
 		default:
@@ -74,7 +77,8 @@ func (m *matrix) row(dst []float32, r int, k *kernels) {
 
 // Conv2D implements [tensor.Backend]. Weights are the left operand and the unrolled input is the right one, a few panels
 // of pixels at a time, so that the result is in place. The first convolution lays w out for this; a product with the
-// same w would lay it back. With a BF16 weight both operands are rounded to bf16 and multiplied in f32.
+// same w would lay it back. With a BF16 weight both operands are rounded to bf16 and multiplied in f32; an I8 weight is
+// multiplied as the f32 that it stands for.
 func (b *Backend) Conv2D(dst, x tensor.Tensor, w tensor.Matrix, bias tensor.Tensor, o tensor.ConvOptions) {
 	if b.err != nil {
 		return

@@ -23,6 +23,14 @@ type kernels struct {
 	// pairs is true when bf16 multiplies words of two bf16: a and b are then [steps] pairs of k.
 	pairs bool
 
+	// i8: a: integers as f32, b: i8 [steps][nr]; or, when words is 4, a: four u8 (value + 128) a word, b: four i8 a word,
+	// c: i32. finishI8 then makes floats of c, in place: (c - sums)*mul*w.
+	i8       tileFunc
+	words    int                                                          // elements of k in a word of i8
+	maxBits  func(x []float32) uint32                                     // the largest bits of |x|
+	packI8   func(dst unsafe.Pointer, x []float32, step int, mul float32) // as packF32, of x*mul rounded
+	finishI8 func(c, w []float32, sums []int32, mul float32)
+
 	// packF32 and packBF16 copy a row of activations to chunks of 16 words, step bytes apart, the last one zero padded.
 	packF32, packBF16 func(dst unsafe.Pointer, x []float32, step int)
 	// columns writes dst[s][r] = src[r][s] for s < steps and r < rows <= 16; source rows are stride floats apart,

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 
 	"unmask/engine"
@@ -14,7 +15,10 @@ type matrix struct {
 	dt    tensor.DType
 	steps int       // words of k, a multiple of stepUnit
 	panel int       // floats of memory of one panel
-	words []float32 // F32, or the memory of bf16
+	words []float32 // F32, or the memory of bf16 or i8
+	// I8: the value of a column's unit, and what the 128 added to activations adds to a column's sum; padded to panels.
+	scales []float32
+	sums   []int32
 	// strips is the same weight as a left operand, made at the first convolution, which takes its place.
 	strips []float32
 }
@@ -29,7 +33,9 @@ func (m *matrix) K() int { return m.k }
 func (m *matrix) DType() tensor.DType { return m.dt }
 
 // Bytes implements [tensor.Matrix].
-func (m *matrix) Bytes() int64 { return 4 * int64(len(m.words)+len(m.strips)) }
+func (m *matrix) Bytes() int64 {
+	return 4 * int64(len(m.words)+len(m.strips)+len(m.scales)+len(m.sums))
+}
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 
@@ -39,8 +45,8 @@ func (b *Backend) Pack(src []byte, from tensor.DType, n, k int, as tensor.DType)
 	if n <= 0 || k <= 0 {
 		wrong("pack", "[%d, %d]", n, k)
 	}
-	if as != tensor.F32 && as != tensor.BF16 {
-		b.fail(&engine.UnsupportedError{What: fmt.Sprintf("a product in %v", as), Have: "f32, bf16"})
+	if as != tensor.F32 && as != tensor.BF16 && as != tensor.I8 {
+		b.fail(&engine.UnsupportedError{What: fmt.Sprintf("a product in %v", as), Have: "f32, bf16, i8"})
 	}
 	size, ok := count([]int{n, k, from.Size()})
 	if ok && len(src) != size {
@@ -55,6 +61,9 @@ func (b *Backend) Pack(src []byte, from tensor.DType, n, k int, as tensor.DType)
 		return m
 	}
 	m.words = alignedFloats(panels * m.panel)
+	if as == tensor.I8 {
+		m.scales, m.sums = make([]float32, panels*b.kern.nr), make([]int32, panels*b.kern.nr)
+	}
 	b.job = job{fn: packPanel, m: m, kern: b.kern, src: src, from: from}
 	b.pool.run(&b.job, panels)
 	b.job = job{}
@@ -67,6 +76,9 @@ func (m *matrix) layout(k *kernels) {
 	case m.dt == tensor.F32:
 		m.steps = roundUp(m.k, stepUnit)
 		m.panel = m.steps * k.nr
+	case m.dt == tensor.I8:
+		m.steps = roundUp((m.k+k.words-1)/k.words, stepUnit)
+		m.panel = m.steps * k.nr * k.words / 4
 	case k.pairs:
 		m.steps = roundUp((m.k+1)/2, stepUnit)
 		m.panel = m.steps * k.nr
@@ -82,6 +94,7 @@ func packPanel(j *job, w *worker, i int) {
 	row := grow(&w.row, m.k)
 	out := m.words[i*m.panel : (i+1)*m.panel]
 	halves := unsafe.Slice((*uint16)(unsafe.Pointer(&out[0])), 2*len(out))
+	bytes := unsafe.Slice((*int8)(unsafe.Pointer(&out[0])), 4*len(out))
 	stride := m.k * j.from.Size()
 	for c := range min(nr, m.n-i*nr) {
 		at := (i*nr + c) * stride
@@ -91,6 +104,15 @@ func packPanel(j *job, w *worker, i int) {
 			for s, v := range row {
 				out[s*nr+c] = v
 			}
+		case m.dt == tensor.I8:
+			scale, mul := unitOf(j.kern.maxBits(row))
+			n, sum := j.kern.words, int32(0)
+			for s, v := range row {
+				q := int8(math.RoundToEven(float64(v * mul)))
+				bytes[(s/n*nr+c)*n+s%n] = q
+				sum += int32(q)
+			}
+			m.scales[i*nr+c], m.sums[i*nr+c] = scale, 128*sum
 		case j.kern.pairs:
 			for s, v := range row {
 				halves[(s/2*nr+c)*2+s%2] = roundBF16(v)
@@ -103,10 +125,27 @@ func packPanel(j *job, w *worker, i int) {
 	}
 }
 
+// unitOf returns the step of an i8 number that spans the largest magnitude, given by its bits, and the inverse that
+// quantises. The step of numbers that are not finite is NaN, so that they are seen in the product.
+func unitOf(bits uint32) (unit, inverse float32) {
+	largest := math.Float32frombits(bits)
+	inverse = 127 / largest
+	switch {
+	case bits >= 0x7f800000:
+		return float32(math.NaN()), 0
+	case inverse > math.MaxFloat32: // zeros, or next to it
+		return 0, 0
+	}
+	return largest / 127, inverse
+}
+
 // tile is the tile function of products with m.
 func (m *matrix) tile(k *kernels) tileFunc {
-	if m.dt == tensor.BF16 {
+	switch m.dt {
+	case tensor.BF16:
 		return k.bf16
+	case tensor.I8:
+		return k.i8
 	}
 	return k.f32
 }
@@ -145,8 +184,9 @@ func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matr
 	words := roundUp(m.steps, chunkWords)
 	b.job = job{
 		kern: b.kern, m: m, dst: dst, ldc: ldc, x: x, y: bias, rows: rows, strips: strips,
-		a: grow(&b.pool.workers[0].packA, rows*words), width: words,
+		a: grow(&b.pool.workers[0].packA, rows*words+rows), width: words,
 	}
+	b.job.z = b.job.a[rows*words:] // the units of rows, I8
 	j := &b.job
 	j.fn = packStrip
 	j.units(b.pool, strips, m.k*b.kern.mr)
@@ -166,18 +206,52 @@ func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matr
 // packStrip packs strip i of j.x into j.a.
 func packStrip(j *job, w *worker, i int) {
 	lo, hi := stripLo(i, j.strips, j.rows), stripLo(i+1, j.strips, j.rows)
-	packLeft(j.a[lo*j.width:hi*j.width], j.x[lo*j.m.k:hi*j.m.k], j.m.k, hi-lo, j.m.dt, j.kern)
+	j.packLeft(j.a[lo*j.width:hi*j.width], j.x[lo*j.m.k:hi*j.m.k], j.z[lo:hi])
 }
 
-// packLeft packs rows of k floats as a strip: [chunks][rows][16] words.
-func packLeft(dst, x []float32, k, rows int, dt tensor.DType, kern *kernels) {
-	pack := kern.packF32
-	if dt == tensor.BF16 {
-		pack = kern.packBF16
+// packLeft packs rows as a strip: [chunks][rows][16] words. units receives one a row when the product is I8.
+func (j *job) packLeft(dst, x, units []float32) {
+	k, rows := j.m.k, len(units)
+	step := 4 * rows * chunkWords
+	for r := range rows {
+		row, to := x[r*k:(r+1)*k], unsafe.Pointer(&dst[r*chunkWords])
+		switch j.m.dt {
+		case tensor.BF16:
+			j.kern.packBF16(to, row, step)
+		case tensor.I8:
+			unit, mul := unitOf(j.kern.maxBits(row))
+			units[r] = unit
+			j.kern.packI8(to, row, step, mul)
+		default:
+			j.kern.packF32(to, row, step)
+		}
+	}
+}
+
+// finish turns rows of sums, of strip row lo on and panel p, into results: bytes become numbers, and get their bias.
+func (j *job) finish(c []float32, ldc, p, lo, rows, cols int) {
+	if j.m.dt != tensor.I8 {
+		return
+	}
+	at := p * j.kern.nr
+	for r := range rows {
+		row := c[r*ldc:][:cols]
+		j.kern.finishI8(row, j.m.scales[at:at+cols], j.m.sums[at:at+cols], j.z[lo+r])
+		if j.y != nil {
+			j.kern.add(row, j.y[at:at+cols])
+		}
+	}
+}
+
+// start puts the bias where sums begin and reports whether it did: not for bytes, which get it in the end.
+func (j *job) start(c []float32, ldc, p, rows, cols int) bool {
+	if j.y == nil || j.m.dt == tensor.I8 {
+		return false
 	}
 	for r := range rows {
-		pack(unsafe.Pointer(&dst[r*chunkWords]), x[r*k:(r+1)*k], 4*rows*chunkWords)
+		copy(c[r*ldc:][:cols], j.y[p*j.kern.nr:])
 	}
+	return true
 }
 
 const (
@@ -214,13 +288,12 @@ func multiplyPanel(j *job, p, sLo, sHi, k int) {
 	for s := sLo; s < sHi; s++ {
 		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
 		c := j.dst[lo*j.ldc+p*nr:]
-		if j.y != nil && k == 0 {
-			for r := range hi - lo {
-				copy(c[r*j.ldc:][:nr], j.y[p*nr:])
-			}
-		}
+		acc := k > 0 || j.start(c, j.ldc, p, hi-lo, nr)
 		a := unsafe.Pointer(&j.a[lo*j.width+k*(hi-lo)])
-		tile(hi-lo, steps, a, b, unsafe.Pointer(&c[0]), j.ldc, k > 0 || j.y != nil)
+		tile(hi-lo, steps, a, b, unsafe.Pointer(&c[0]), j.ldc, acc)
+		if k+steps == m.steps {
+			j.finish(c, j.ldc, p, lo, hi-lo, nr)
+		}
 	}
 }
 
@@ -231,12 +304,9 @@ func multiplyEdge(j *job, w *worker, p, sLo, sHi int) {
 	c := grow(&w.tile, j.kern.mr*nr)
 	for s := sLo; s < sHi; s++ {
 		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
-		if j.y != nil {
-			for r := range hi - lo {
-				copy(c[r*nr:][:cols], j.y[p*nr:])
-			}
-		}
-		m.tile(j.kern)(hi-lo, m.steps, unsafe.Pointer(&j.a[lo*j.width]), unsafe.Pointer(&m.words[p*m.panel]), unsafe.Pointer(&c[0]), nr, j.y != nil)
+		acc := j.start(c, nr, p, hi-lo, cols)
+		m.tile(j.kern)(hi-lo, m.steps, unsafe.Pointer(&j.a[lo*j.width]), unsafe.Pointer(&m.words[p*m.panel]), unsafe.Pointer(&c[0]), nr, acc)
+		j.finish(c, nr, p, lo, hi-lo, cols)
 		for r := range hi - lo {
 			copy(j.dst[(lo+r)*j.ldc+p*nr:][:cols], c[r*nr:])
 		}

@@ -22,14 +22,21 @@ func (s Speed) String() string {
 	return fmt.Sprintf("%v %s: %.0f GOP/s", s.DType, s.Kernels, s.PerSecond/1e9)
 }
 
-// Peak measures for about d what one core can do at most with the named kernel set: multiply-adds on registers alone,
+// Peak measures for about d what one core can do at most with the named kernel set ("": the fastest): multiply-adds on registers alone,
 // without a single load. It is what the speed of products is held against. The result is empty for sets that have no
 // such loop.
 func Peak(kernels string, d time.Duration) []Speed {
 	var out []Speed
-	loops := peaks[kernels]
+	set, err := choose(kernels)
+	if err != nil {
+		return nil
+	}
+	loops := peaks[set.name]
 	for _, p := range loops {
-		out = append(out, Speed{p.dt, kernels, measure(p.ops, p.run, d/time.Duration(len(loops)))})
+		if p.dt == tensor.I8 && set.words == 1 {
+			continue
+		}
+		out = append(out, Speed{p.dt, set.name, measure(p.ops, p.run, d/time.Duration(len(loops)))})
 	}
 	return out
 }

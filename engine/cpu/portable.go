@@ -15,6 +15,11 @@ var portable = kernels{
 	nr:        nrPortable,
 	f32:       tilePortable,
 	bf16:      tileBF16Portable,
+	i8:        tileI8Portable,
+	words:     1,
+	maxBits:   maxBitsPortable,
+	packI8:    packIntsPortable,
+	finishI8:  finishScaled,
 	packF32:   packRowPortable,
 	packBF16:  packRoundPortable,
 	columns:   columnsPortable,
@@ -80,6 +85,43 @@ func tileBF16Portable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool
 		tilePortable(rows, n, unsafe.Pointer(&as[s*rows]), unsafe.Pointer(&wide), unsafe.Pointer(&cs[0]), ldc, acc || s > 0)
 	}
 }
+
+func tileI8Portable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
+	as := unsafe.Slice((*float32)(a), (steps+chunkWords-1)/chunkWords*rows*chunkWords)
+	bs := unsafe.Slice((*int8)(b), steps*nrPortable)
+	cs := unsafe.Slice((*float32)(c), (rows-1)*ldc+nrPortable)
+	var wide [chunkWords * nrPortable]float32
+	for s := 0; s < steps; s += chunkWords {
+		n := min(chunkWords, steps-s)
+		for i, v := range bs[s*nrPortable : (s+n)*nrPortable] {
+			wide[i] = float32(v)
+		}
+		tilePortable(rows, n, unsafe.Pointer(&as[s*rows]), unsafe.Pointer(&wide), unsafe.Pointer(&cs[0]), ldc, acc || s > 0)
+	}
+}
+
+func maxBitsPortable(x []float32) uint32 {
+	var m uint32
+	for _, v := range x {
+		m = max(m, math.Float32bits(v)&0x7fffffff)
+	}
+	return m
+}
+
+func packIntsPortable(dst unsafe.Pointer, x []float32, step int, mul float32) {
+	for len(x) > 0 {
+		out := unsafe.Slice((*float32)(dst), chunkWords)
+		n := min(chunkWords, len(x))
+		for i, v := range x[:n] {
+			out[i] = float32(math.RoundToEven(float64(v * mul)))
+		}
+		clear(out[n:])
+		x, dst = x[n:], unsafe.Add(dst, step)
+	}
+}
+
+// finishScaled is finishI8 of sets whose sums are floats of signed products already.
+func finishScaled(c, w []float32, _ []int32, mul float32) { scaleMulPortable(c, c, w, mul) }
 
 func sumPortable(x []float32) float64 {
 	var s float64

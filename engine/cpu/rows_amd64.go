@@ -21,6 +21,11 @@ func sumSqDevAVX512(x []float32, mean float32) float64
 //go:noescape
 func maxOfAVX512(x []float32) float32
 
+// maxBitsAVX512 returns the largest bits of |x|, which order as the numbers do, infinities and NaN last.
+//
+//go:noescape
+func maxBitsAVX512(x []float32) uint32
+
 // dotDevAVX512 returns the sum of e*max(l-m, -200).
 //
 //go:noescape
@@ -91,6 +96,11 @@ func indexOfAVX512(x []float32, v float32) int
 //go:noescape
 func packRowAVX512(dst unsafe.Pointer, x []float32, step int)
 
+// packIntsAVX512 copies x*mul, rounded to integers, into chunks.
+//
+//go:noescape
+func packIntsAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
+
 // packRoundAVX512 copies a row into its chunks, rounded to bf16 values.
 //
 //go:noescape
@@ -110,6 +120,11 @@ func sumSqDevAVX2(x []float32, mean float32) float64
 //
 //go:noescape
 func maxOfAVX2(x []float32) float32
+
+// maxBitsAVX2 returns the largest bits of |x|, which order as the numbers do, infinities and NaN last.
+//
+//go:noescape
+func maxBitsAVX2(x []float32) uint32
 
 // dotDevAVX2 returns the sum of e*max(l-m, -200).
 //
@@ -181,6 +196,11 @@ func indexOfAVX2(x []float32, v float32) int
 //go:noescape
 func packRowAVX2(dst unsafe.Pointer, x []float32, step int)
 
+// packIntsAVX2 copies x*mul, rounded to integers, into chunks.
+//
+//go:noescape
+func packIntsAVX2(dst unsafe.Pointer, x []float32, step int, mul float32)
+
 // packRoundAVX2 copies a row into its chunks, rounded to bf16 values.
 //
 //go:noescape
@@ -190,6 +210,16 @@ func packRoundAVX2(dst unsafe.Pointer, x []float32, step int)
 //
 //go:noescape
 func packPairsAVX512(dst unsafe.Pointer, x []float32, step int)
+
+// packBytesAVX512 copies a row into its chunks as bytes.
+//
+//go:noescape
+func packBytesAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
+
+// finishBytesAVX512 turns sums of products of bytes into numbers: (c - sums)*mul*w, c being i32 before.
+//
+//go:noescape
+func finishBytesAVX512(c []float32, w []float32, sums []int32, mul float32)
 
 // nextCandidateAVX512 returns the first i with 1-u(key, i) < e[i]*bound, or a little more, or len(e).
 //
@@ -210,6 +240,11 @@ func peakF32AVX512(n int)
 //
 //go:noescape
 func peakF32AVX2(n int)
+
+// peakI8AVX512 does n times 28 multiply-adds of 64 i8.
+//
+//go:noescape
+func peakI8AVX512(n int)
 
 // peakBF16AVX512 does n times 28 multiply-adds of 32 bf16.
 //

@@ -162,23 +162,39 @@ DATA rowConst<>+1248(SB)/8, $0xffff0000ffff0000
 DATA rowConst<>+1256(SB)/8, $0xffff0000ffff0000
 DATA rowConst<>+1264(SB)/8, $0xffff0000ffff0000
 DATA rowConst<>+1272(SB)/8, $0xffff0000ffff0000
-DATA rowConst<>+1280(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1288(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1296(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1304(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1312(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1320(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1328(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1336(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1344(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1352(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1360(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1368(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1376(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1384(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1392(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1400(SB)/8, $0x3d9222793d922279
-GLOBL rowConst<>(SB), RODATA|NOPTR, $1408
+DATA rowConst<>+1280(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1288(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1296(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1304(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1312(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1320(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1328(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1336(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1344(SB)/8, $0x8080808080808080
+DATA rowConst<>+1352(SB)/8, $0x8080808080808080
+DATA rowConst<>+1360(SB)/8, $0x8080808080808080
+DATA rowConst<>+1368(SB)/8, $0x8080808080808080
+DATA rowConst<>+1376(SB)/8, $0x8080808080808080
+DATA rowConst<>+1384(SB)/8, $0x8080808080808080
+DATA rowConst<>+1392(SB)/8, $0x8080808080808080
+DATA rowConst<>+1400(SB)/8, $0x8080808080808080
+DATA rowConst<>+1408(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1416(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1424(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1432(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1440(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1448(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1456(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1464(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1472(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1480(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1488(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1496(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1504(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1512(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1520(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1528(SB)/8, $0x3d9222793d922279
+GLOBL rowConst<>(SB), RODATA|NOPTR, $1536
 DATA rowMask<>+0(SB)/8, $0xffffffffffffffff
 DATA rowMask<>+8(SB)/8, $0xffffffffffffffff
 DATA rowMask<>+16(SB)/8, $0xffffffffffffffff
@@ -331,6 +347,48 @@ done9:
 	VZEROUPPER
 	RET
 
+// func maxBitsAVX512(x []float32) uint32
+TEXT ·maxBitsAVX512(SB), NOSPLIT, $0-28
+	MOVQ x_base+0(FP), DI
+	MOVQ x_len+8(FP), CX
+	VXORPS Z0, Z0, Z0
+	MOVQ CX, BX
+	ANDQ $15, BX
+	SHRQ $4, CX
+	JZ tail11
+	PCALIGN $16
+loop10:
+	VMOVUPS (DI), Z1
+	VANDPS rowConst<>+1280(SB), Z1, Z1
+	VPMAXUD Z1, Z0, Z0
+	ADDQ $64, DI
+	DECQ CX
+	JNZ loop10
+tail11:
+	TESTQ BX, BX
+	JZ done12
+	MOVQ BX, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+	VMOVUPS.Z (DI), K1, Z1
+	VANDPS rowConst<>+1280(SB), Z1, Z1
+	VPMAXUD Z1, Z0, Z0
+done12:
+	VEXTRACTI64X4 $1, Z0, Y1
+	VPMAXUD Y1, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPMAXUD X1, X0, X0
+	VPSHUFD $0x4e, X0, X1
+	VPMAXUD X1, X0, X0
+	VPSHUFD $0xb1, X0, X1
+	VPMAXUD X1, X0, X0
+	VMOVD X0, AX
+	MOVL AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func dotDevAVX512(e, l []float32, m float32) float64
 TEXT ·dotDevAVX512(SB), NOSPLIT, $0-64
 	MOVQ e_base+0(FP), DI
@@ -342,9 +400,9 @@ TEXT ·dotDevAVX512(SB), NOSPLIT, $0-64
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail11
+	JZ tail14
 	PCALIGN $16
-loop10:
+loop13:
 	VMOVUPS (DI), Z2
 	VMOVUPS (SI), Z3
 	VSUBPS Z4, Z3, Z3
@@ -358,10 +416,10 @@ loop10:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	DECQ CX
-	JNZ loop10
-tail11:
+	JNZ loop13
+tail14:
 	TESTQ BX, BX
-	JZ done12
+	JZ done15
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -377,7 +435,7 @@ tail11:
 	VEXTRACTF64X4 $1, Z2, Y3
 	VCVTPS2PD Y3, Z3
 	VADDPD Z3, Z1, Z1
-done12:
+done15:
 	VADDPD Z1, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPD Y2, Y0, Y0
@@ -399,9 +457,9 @@ TEXT ·scaleMulAVX512(SB), NOSPLIT, $0-76
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail14
+	JZ tail17
 	PCALIGN $16
-loop13:
+loop16:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DX), Z1
 	VMULPS Z4, Z0, Z0
@@ -411,10 +469,10 @@ loop13:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	DECQ CX
-	JNZ loop13
-tail14:
+	JNZ loop16
+tail17:
 	TESTQ BX, BX
-	JZ done15
+	JZ done18
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -425,7 +483,7 @@ tail14:
 	VMULPS Z4, Z0, Z0
 	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
-done15:
+done18:
 	VZEROUPPER
 	RET
 
@@ -440,47 +498,12 @@ TEXT ·affineAVX512(SB), NOSPLIT, $0-60
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail17
-	PCALIGN $16
-loop16:
-	VMOVUPS (SI), Z0
-	VSUBPS Z3, Z0, Z0
-	VFMADD213PS Z5, Z4, Z0
-	VMOVUPS Z0, (DI)
-	ADDQ $64, DI
-	ADDQ $64, SI
-	DECQ CX
-	JNZ loop16
-tail17:
-	TESTQ BX, BX
-	JZ done18
-	MOVQ BX, CX
-	MOVL $1, AX
-	SHLL CX, AX
-	DECL AX
-	KMOVW AX, K1
-	VMOVUPS.Z (SI), K1, Z0
-	VSUBPS Z3, Z0, Z0
-	VFMADD213PS Z5, Z4, Z0
-	VMOVUPS Z0, K1, (DI)
-done18:
-	VZEROUPPER
-	RET
-
-// func addAVX512(dst, x []float32)
-TEXT ·addAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ dst_len+8(FP), CX
-	MOVQ CX, BX
-	ANDQ $15, BX
-	SHRQ $4, CX
 	JZ tail20
 	PCALIGN $16
 loop19:
-	VMOVUPS (DI), Z0
-	VMOVUPS (SI), Z1
-	VADDPS Z1, Z0, Z0
+	VMOVUPS (SI), Z0
+	VSUBPS Z3, Z0, Z0
+	VFMADD213PS Z5, Z4, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, DI
 	ADDQ $64, SI
@@ -494,28 +517,28 @@ tail20:
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
-	VMOVUPS.Z (DI), K1, Z0
-	VMOVUPS.Z (SI), K1, Z1
-	VADDPS Z1, Z0, Z0
+	VMOVUPS.Z (SI), K1, Z0
+	VSUBPS Z3, Z0, Z0
+	VFMADD213PS Z5, Z4, Z0
 	VMOVUPS Z0, K1, (DI)
 done21:
 	VZEROUPPER
 	RET
 
-// func scaleAVX512(dst, x []float32, s float32)
-TEXT ·scaleAVX512(SB), NOSPLIT, $0-52
+// func addAVX512(dst, x []float32)
+TEXT ·addAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ x_base+24(FP), SI
 	MOVQ dst_len+8(FP), CX
-	VBROADCASTSS s+48(FP), Z4
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
 	JZ tail23
 	PCALIGN $16
 loop22:
-	VMOVUPS (SI), Z0
-	VMULPS Z4, Z0, Z0
+	VMOVUPS (DI), Z0
+	VMOVUPS (SI), Z1
+	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, DI
 	ADDQ $64, SI
@@ -529,10 +552,45 @@ tail23:
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (SI), K1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+done24:
+	VZEROUPPER
+	RET
+
+// func scaleAVX512(dst, x []float32, s float32)
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-52
+	MOVQ dst_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ dst_len+8(FP), CX
+	VBROADCASTSS s+48(FP), Z4
+	MOVQ CX, BX
+	ANDQ $15, BX
+	SHRQ $4, CX
+	JZ tail26
+	PCALIGN $16
+loop25:
+	VMOVUPS (SI), Z0
+	VMULPS Z4, Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	DECQ CX
+	JNZ loop25
+tail26:
+	TESTQ BX, BX
+	JZ done27
+	MOVQ BX, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
 	VMOVUPS.Z (SI), K1, Z0
 	VMULPS Z4, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
-done24:
+done27:
 	VZEROUPPER
 	RET
 
@@ -546,9 +604,9 @@ TEXT ·mixAVX512(SB), NOSPLIT, $0-76
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail26
+	JZ tail29
 	PCALIGN $16
-loop25:
+loop28:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DX), Z1
 	VSUBPS Z0, Z1, Z1
@@ -559,10 +617,10 @@ loop25:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	DECQ CX
-	JNZ loop25
-tail26:
+	JNZ loop28
+tail29:
 	TESTQ BX, BX
-	JZ done27
+	JZ done30
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -574,7 +632,7 @@ tail26:
 	VMULPS Z4, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
-done27:
+done30:
 	VZEROUPPER
 	RET
 
@@ -588,9 +646,9 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-96
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail29
+	JZ tail32
 	PCALIGN $16
-loop28:
+loop31:
 	VMOVUPS (DI), Z0
 	VMOVUPS (SI), Z1
 	VMOVUPS (DX), Z2
@@ -606,10 +664,10 @@ loop28:
 	ADDQ $64, DX
 	ADDQ $64, R8
 	DECQ CX
-	JNZ loop28
-tail29:
+	JNZ loop31
+tail32:
 	TESTQ BX, BX
-	JZ done30
+	JZ done33
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -625,7 +683,7 @@ tail29:
 	VFMADD231PS Z3, Z0, Z5
 	VMOVUPS Z4, K1, (DI)
 	VMOVUPS Z5, K1, (SI)
-done30:
+done33:
 	VZEROUPPER
 	RET
 
@@ -641,9 +699,9 @@ TEXT ·expSubAVX512(SB), NOSPLIT, $0-64
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail32
+	JZ tail35
 	PCALIGN $16
-loop31:
+loop34:
 	VMOVUPS (SI), Z2
 	VSUBPS Z8, Z2, Z2
 	VMULPS Z9, Z2, Z2
@@ -673,10 +731,10 @@ loop31:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	DECQ CX
-	JNZ loop31
-tail32:
+	JNZ loop34
+tail35:
 	TESTQ BX, BX
-	JZ done33
+	JZ done36
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -709,7 +767,7 @@ tail32:
 	VEXTRACTF64X4 $1, Z2, Y3
 	VCVTPS2PD Y3, Z3
 	VADDPD Z3, Z1, Z1
-done33:
+done36:
 	VADDPD Z1, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPD Y2, Y0, Y0
@@ -726,82 +784,6 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_base+0(FP), DI
 	MOVQ gate_base+24(FP), SI
 	MOVQ up_base+48(FP), DX
-	MOVQ dst_len+8(FP), CX
-	MOVQ CX, BX
-	ANDQ $15, BX
-	SHRQ $4, CX
-	JZ tail35
-	PCALIGN $16
-loop34:
-	VMOVUPS (SI), Z0
-	VXORPS rowConst<>+832(SB), Z0, Z2
-	VMOVUPS rowConst<>+0(SB), Z3
-	VMINPS Z2, Z3, Z2
-	VMOVUPS rowConst<>+64(SB), Z3
-	VMAXPS Z2, Z3, Z2
-	VMULPS rowConst<>+128(SB), Z2, Z3
-	VRNDSCALEPS $8, Z3, Z3
-	VFNMADD231PS rowConst<>+192(SB), Z3, Z2
-	VFNMADD231PS rowConst<>+256(SB), Z3, Z2
-	VMOVUPS rowConst<>+320(SB), Z4
-	VFMADD213PS rowConst<>+384(SB), Z2, Z4
-	VFMADD213PS rowConst<>+448(SB), Z2, Z4
-	VFMADD213PS rowConst<>+512(SB), Z2, Z4
-	VFMADD213PS rowConst<>+576(SB), Z2, Z4
-	VFMADD213PS rowConst<>+640(SB), Z2, Z4
-	VFMADD213PS rowConst<>+704(SB), Z2, Z4
-	VFMADD213PS rowConst<>+704(SB), Z2, Z4
-	VSCALEFPS Z3, Z4, Z2
-	VADDPS rowConst<>+704(SB), Z2, Z2
-	VDIVPS Z2, Z0, Z0
-	VMOVUPS (DX), Z1
-	VMULPS Z1, Z0, Z0
-	VMOVUPS Z0, (DI)
-	ADDQ $64, DI
-	ADDQ $64, SI
-	ADDQ $64, DX
-	DECQ CX
-	JNZ loop34
-tail35:
-	TESTQ BX, BX
-	JZ done36
-	MOVQ BX, CX
-	MOVL $1, AX
-	SHLL CX, AX
-	DECL AX
-	KMOVW AX, K1
-	VMOVUPS.Z (SI), K1, Z0
-	VXORPS rowConst<>+832(SB), Z0, Z2
-	VMOVUPS rowConst<>+0(SB), Z3
-	VMINPS Z2, Z3, Z2
-	VMOVUPS rowConst<>+64(SB), Z3
-	VMAXPS Z2, Z3, Z2
-	VMULPS rowConst<>+128(SB), Z2, Z3
-	VRNDSCALEPS $8, Z3, Z3
-	VFNMADD231PS rowConst<>+192(SB), Z3, Z2
-	VFNMADD231PS rowConst<>+256(SB), Z3, Z2
-	VMOVUPS rowConst<>+320(SB), Z4
-	VFMADD213PS rowConst<>+384(SB), Z2, Z4
-	VFMADD213PS rowConst<>+448(SB), Z2, Z4
-	VFMADD213PS rowConst<>+512(SB), Z2, Z4
-	VFMADD213PS rowConst<>+576(SB), Z2, Z4
-	VFMADD213PS rowConst<>+640(SB), Z2, Z4
-	VFMADD213PS rowConst<>+704(SB), Z2, Z4
-	VFMADD213PS rowConst<>+704(SB), Z2, Z4
-	VSCALEFPS Z3, Z4, Z2
-	VADDPS rowConst<>+704(SB), Z2, Z2
-	VDIVPS Z2, Z0, Z0
-	VMOVUPS.Z (DX), K1, Z1
-	VMULPS Z1, Z0, Z0
-	VMOVUPS Z0, K1, (DI)
-done36:
-	VZEROUPPER
-	RET
-
-// func siluAVX512(dst, x []float32)
-TEXT ·siluAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
 	MOVQ dst_len+8(FP), CX
 	MOVQ CX, BX
 	ANDQ $15, BX
@@ -830,9 +812,12 @@ loop37:
 	VSCALEFPS Z3, Z4, Z2
 	VADDPS rowConst<>+704(SB), Z2, Z2
 	VDIVPS Z2, Z0, Z0
+	VMOVUPS (DX), Z1
+	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, DI
 	ADDQ $64, SI
+	ADDQ $64, DX
 	DECQ CX
 	JNZ loop37
 tail38:
@@ -864,13 +849,15 @@ tail38:
 	VSCALEFPS Z3, Z4, Z2
 	VADDPS rowConst<>+704(SB), Z2, Z2
 	VDIVPS Z2, Z0, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
 done39:
 	VZEROUPPER
 	RET
 
-// func geluAVX512(dst, x []float32)
-TEXT ·geluAVX512(SB), NOSPLIT, $0-48
+// func siluAVX512(dst, x []float32)
+TEXT ·siluAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ x_base+24(FP), SI
 	MOVQ dst_len+8(FP), CX
@@ -881,11 +868,7 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-48
 	PCALIGN $16
 loop40:
 	VMOVUPS (SI), Z0
-	VMULPS Z0, Z0, Z1
-	VMOVUPS rowConst<>+1344(SB), Z2
-	VFMADD213PS rowConst<>+1280(SB), Z1, Z2
-	VMULPS Z0, Z2, Z2
-	VXORPS rowConst<>+832(SB), Z2, Z2
+	VXORPS rowConst<>+832(SB), Z0, Z2
 	VMOVUPS rowConst<>+0(SB), Z3
 	VMINPS Z2, Z3, Z2
 	VMOVUPS rowConst<>+64(SB), Z3
@@ -919,11 +902,7 @@ tail41:
 	DECL AX
 	KMOVW AX, K1
 	VMOVUPS.Z (SI), K1, Z0
-	VMULPS Z0, Z0, Z1
-	VMOVUPS rowConst<>+1344(SB), Z2
-	VFMADD213PS rowConst<>+1280(SB), Z1, Z2
-	VMULPS Z0, Z2, Z2
-	VXORPS rowConst<>+832(SB), Z2, Z2
+	VXORPS rowConst<>+832(SB), Z0, Z2
 	VMOVUPS rowConst<>+0(SB), Z3
 	VMINPS Z2, Z3, Z2
 	VMOVUPS rowConst<>+64(SB), Z3
@@ -948,6 +927,85 @@ done42:
 	VZEROUPPER
 	RET
 
+// func geluAVX512(dst, x []float32)
+TEXT ·geluAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ dst_len+8(FP), CX
+	MOVQ CX, BX
+	ANDQ $15, BX
+	SHRQ $4, CX
+	JZ tail44
+	PCALIGN $16
+loop43:
+	VMOVUPS (SI), Z0
+	VMULPS Z0, Z0, Z1
+	VMOVUPS rowConst<>+1472(SB), Z2
+	VFMADD213PS rowConst<>+1408(SB), Z1, Z2
+	VMULPS Z0, Z2, Z2
+	VXORPS rowConst<>+832(SB), Z2, Z2
+	VMOVUPS rowConst<>+0(SB), Z3
+	VMINPS Z2, Z3, Z2
+	VMOVUPS rowConst<>+64(SB), Z3
+	VMAXPS Z2, Z3, Z2
+	VMULPS rowConst<>+128(SB), Z2, Z3
+	VRNDSCALEPS $8, Z3, Z3
+	VFNMADD231PS rowConst<>+192(SB), Z3, Z2
+	VFNMADD231PS rowConst<>+256(SB), Z3, Z2
+	VMOVUPS rowConst<>+320(SB), Z4
+	VFMADD213PS rowConst<>+384(SB), Z2, Z4
+	VFMADD213PS rowConst<>+448(SB), Z2, Z4
+	VFMADD213PS rowConst<>+512(SB), Z2, Z4
+	VFMADD213PS rowConst<>+576(SB), Z2, Z4
+	VFMADD213PS rowConst<>+640(SB), Z2, Z4
+	VFMADD213PS rowConst<>+704(SB), Z2, Z4
+	VFMADD213PS rowConst<>+704(SB), Z2, Z4
+	VSCALEFPS Z3, Z4, Z2
+	VADDPS rowConst<>+704(SB), Z2, Z2
+	VDIVPS Z2, Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	DECQ CX
+	JNZ loop43
+tail44:
+	TESTQ BX, BX
+	JZ done45
+	MOVQ BX, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+	VMOVUPS.Z (SI), K1, Z0
+	VMULPS Z0, Z0, Z1
+	VMOVUPS rowConst<>+1472(SB), Z2
+	VFMADD213PS rowConst<>+1408(SB), Z1, Z2
+	VMULPS Z0, Z2, Z2
+	VXORPS rowConst<>+832(SB), Z2, Z2
+	VMOVUPS rowConst<>+0(SB), Z3
+	VMINPS Z2, Z3, Z2
+	VMOVUPS rowConst<>+64(SB), Z3
+	VMAXPS Z2, Z3, Z2
+	VMULPS rowConst<>+128(SB), Z2, Z3
+	VRNDSCALEPS $8, Z3, Z3
+	VFNMADD231PS rowConst<>+192(SB), Z3, Z2
+	VFNMADD231PS rowConst<>+256(SB), Z3, Z2
+	VMOVUPS rowConst<>+320(SB), Z4
+	VFMADD213PS rowConst<>+384(SB), Z2, Z4
+	VFMADD213PS rowConst<>+448(SB), Z2, Z4
+	VFMADD213PS rowConst<>+512(SB), Z2, Z4
+	VFMADD213PS rowConst<>+576(SB), Z2, Z4
+	VFMADD213PS rowConst<>+640(SB), Z2, Z4
+	VFMADD213PS rowConst<>+704(SB), Z2, Z4
+	VFMADD213PS rowConst<>+704(SB), Z2, Z4
+	VSCALEFPS Z3, Z4, Z2
+	VADDPS rowConst<>+704(SB), Z2, Z2
+	VDIVPS Z2, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+done45:
+	VZEROUPPER
+	RET
+
 // func topTwoAVX512(x []float32, lanes *[32]float32)
 TEXT ·topTwoAVX512(SB), NOSPLIT, $0-32
 	MOVQ x_base+0(FP), DI
@@ -958,9 +1016,9 @@ TEXT ·topTwoAVX512(SB), NOSPLIT, $0-32
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail44
+	JZ tail47
 	PCALIGN $16
-loop43:
+loop46:
 	VMOVUPS (DI), Z2
 	VMAXPS rowConst<>+896(SB), Z2, Z2
 	VMINPS rowConst<>+960(SB), Z2, Z2
@@ -970,10 +1028,10 @@ loop43:
 	VMAXPS Z2, Z0, Z0
 	ADDQ $64, DI
 	DECQ CX
-	JNZ loop43
-tail44:
+	JNZ loop46
+tail47:
 	TESTQ BX, BX
-	JZ done45
+	JZ done48
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -989,7 +1047,7 @@ tail44:
 	VMINPS Z0, Z2, Z3
 	VMAXPS Z3, Z1, Z1
 	VMAXPS Z2, Z0, Z0
-done45:
+done48:
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VZEROUPPER
@@ -1004,14 +1062,14 @@ TEXT ·indexOfAVX512(SB), NOSPLIT, $0-40
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail47
+	JZ tail50
 	PCALIGN $16
-loop46:
+loop49:
 	VMOVUPS (DI), Z1
 	VCMPPS $0, Z1, Z0, K2
 	KMOVW K2, AX
 	TESTL AX, AX
-	JZ next49
+	JZ next52
 	BSFL AX, AX
 	SUBQ R9, DI
 	SHRQ $2, DI
@@ -1022,13 +1080,13 @@ loop46:
 	MOVQ AX, ret+32(FP)
 	VZEROUPPER
 	RET
-next49:
+next52:
 	ADDQ $64, DI
 	DECQ CX
-	JNZ loop46
-tail47:
+	JNZ loop49
+tail50:
 	TESTQ BX, BX
-	JZ done48
+	JZ done51
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -1038,7 +1096,7 @@ tail47:
 	VCMPPS $0, Z1, Z0, K2
 	KMOVW K2, AX
 	TESTL AX, AX
-	JZ next50
+	JZ next53
 	BSFL AX, AX
 	SUBQ R9, DI
 	SHRQ $2, DI
@@ -1049,8 +1107,8 @@ tail47:
 	MOVQ AX, ret+32(FP)
 	VZEROUPPER
 	RET
-next50:
-done48:
+next53:
+done51:
 	MOVQ x_len+8(FP), AX
 	MOVQ AX, ret+32(FP)
 	VZEROUPPER
@@ -1064,35 +1122,35 @@ TEXT ·packRowAVX512(SB), NOSPLIT, $0-40
 	MOVQ step+32(FP), R8
 	MOVQ CX, R9
 	SHRQ $4, R9
-	JZ rest52
-whole51:
+	JZ rest55
+whole54:
 	VMOVUPS 0(SI), Z0
 	VMOVUPS Z0, 0(DI)
 	ADDQ $64, SI
 	ADDQ R8, DI
 	DECQ R9
-	JNZ whole51
-rest52:
+	JNZ whole54
+rest55:
 	ANDQ $15, CX
-	JZ done54
+	JZ done57
 	VXORPS Z1, Z1, Z1
 	VMOVUPS Z1, 0(DI)
-part53:
+part56:
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail56
+	JZ tail59
 	PCALIGN $16
-loop55:
+loop58:
 	VMOVUPS (SI), Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, SI
 	ADDQ $64, DI
 	DECQ CX
-	JNZ loop55
-tail56:
+	JNZ loop58
+tail59:
 	TESTQ BX, BX
-	JZ done57
+	JZ done60
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -1100,8 +1158,64 @@ tail56:
 	KMOVW AX, K1
 	VMOVUPS.Z (SI), K1, Z0
 	VMOVUPS Z0, K1, (DI)
+done60:
 done57:
-done54:
+	VZEROUPPER
+	RET
+
+// func packIntsAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
+TEXT ·packIntsAVX512(SB), NOSPLIT, $0-44
+	MOVQ dst+0(FP), DI
+	MOVQ x_base+8(FP), SI
+	MOVQ x_len+16(FP), CX
+	MOVQ step+32(FP), R8
+	VBROADCASTSS mul+40(FP), Z4
+	MOVQ CX, R9
+	SHRQ $4, R9
+	JZ rest62
+whole61:
+	VMOVUPS 0(SI), Z0
+	VMULPS Z4, Z0, Z0
+	VRNDSCALEPS $8, Z0, Z0
+	VMOVUPS Z0, 0(DI)
+	ADDQ $64, SI
+	ADDQ R8, DI
+	DECQ R9
+	JNZ whole61
+rest62:
+	ANDQ $15, CX
+	JZ done64
+	VXORPS Z1, Z1, Z1
+	VMOVUPS Z1, 0(DI)
+part63:
+	MOVQ CX, BX
+	ANDQ $15, BX
+	SHRQ $4, CX
+	JZ tail66
+	PCALIGN $16
+loop65:
+	VMOVUPS (SI), Z0
+	VMULPS Z4, Z0, Z0
+	VRNDSCALEPS $8, Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	DECQ CX
+	JNZ loop65
+tail66:
+	TESTQ BX, BX
+	JZ done67
+	MOVQ BX, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+	VMOVUPS.Z (SI), K1, Z0
+	VMULPS Z4, Z0, Z0
+	VRNDSCALEPS $8, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+done67:
+done64:
 	VZEROUPPER
 	RET
 
@@ -1113,8 +1227,8 @@ TEXT ·packRoundAVX512(SB), NOSPLIT, $0-40
 	MOVQ step+32(FP), R8
 	MOVQ CX, R9
 	SHRQ $4, R9
-	JZ rest59
-whole58:
+	JZ rest69
+whole68:
 	VMOVUPS 0(SI), Z0
 	VPSRLD $16, Z0, Z2
 	VPANDD rowConst<>+1152(SB), Z2, Z2
@@ -1128,19 +1242,19 @@ whole58:
 	ADDQ $64, SI
 	ADDQ R8, DI
 	DECQ R9
-	JNZ whole58
-rest59:
+	JNZ whole68
+rest69:
 	ANDQ $15, CX
-	JZ done61
+	JZ done71
 	VXORPS Z1, Z1, Z1
 	VMOVUPS Z1, 0(DI)
-part60:
+part70:
 	MOVQ CX, BX
 	ANDQ $15, BX
 	SHRQ $4, CX
-	JZ tail63
+	JZ tail73
 	PCALIGN $16
-loop62:
+loop72:
 	VMOVUPS (SI), Z0
 	VPSRLD $16, Z0, Z2
 	VPANDD rowConst<>+1152(SB), Z2, Z2
@@ -1154,10 +1268,10 @@ loop62:
 	ADDQ $64, SI
 	ADDQ $64, DI
 	DECQ CX
-	JNZ loop62
-tail63:
+	JNZ loop72
+tail73:
 	TESTQ BX, BX
-	JZ done64
+	JZ done74
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -1173,8 +1287,8 @@ tail63:
 	VMOVAPS Z0, K2, Z2
 	VMOVAPS Z2, Z0
 	VMOVUPS Z0, K1, (DI)
-done64:
-done61:
+done74:
+done71:
 	VZEROUPPER
 	RET
 
@@ -1187,9 +1301,9 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-32
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail66
+	JZ tail76
 	PCALIGN $16
-loop65:
+loop75:
 	VMOVUPS (DI), Y2
 	VCVTPS2PD X2, Y3
 	VADDPD Y3, Y0, Y0
@@ -1198,10 +1312,10 @@ loop65:
 	VADDPD Y3, Y1, Y1
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop65
-tail66:
+	JNZ loop75
+tail76:
 	TESTQ BX, BX
-	JZ done67
+	JZ done77
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1212,7 +1326,7 @@ tail66:
 	VEXTRACTF128 $1, Y2, X3
 	VCVTPS2PD X3, Y3
 	VADDPD Y3, Y1, Y1
-done67:
+done77:
 	VADDPD Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPD X2, X0, X0
@@ -1232,9 +1346,9 @@ TEXT ·sumSqDevAVX2(SB), NOSPLIT, $0-40
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail69
+	JZ tail79
 	PCALIGN $16
-loop68:
+loop78:
 	VMOVUPS (DI), Y2
 	VSUBPS Y4, Y2, Y2
 	VMULPS Y2, Y2, Y2
@@ -1245,10 +1359,10 @@ loop68:
 	VADDPD Y3, Y1, Y1
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop68
-tail69:
+	JNZ loop78
+tail79:
 	TESTQ BX, BX
-	JZ done70
+	JZ done80
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1262,7 +1376,7 @@ tail69:
 	VEXTRACTF128 $1, Y2, X3
 	VCVTPS2PD X3, Y3
 	VADDPD Y3, Y1, Y1
-done70:
+done80:
 	VADDPD Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPD X2, X0, X0
@@ -1280,17 +1394,17 @@ TEXT ·maxOfAVX2(SB), NOSPLIT, $0-28
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail72
+	JZ tail82
 	PCALIGN $16
-loop71:
+loop81:
 	VMOVUPS (DI), Y1
 	VMAXPS Y0, Y1, Y0
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop71
-tail72:
+	JNZ loop81
+tail82:
 	TESTQ BX, BX
-	JZ done73
+	JZ done83
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1299,7 +1413,7 @@ tail72:
 	VMOVUPS rowConst<>+896(SB), Y2
 	VBLENDVPS Y15, Y1, Y2, Y1
 	VMAXPS Y0, Y1, Y0
-done73:
+done83:
 	VEXTRACTF128 $1, Y0, X1
 	VMAXPS X1, X0, X0
 	VPERMILPS $0x4e, X0, X1
@@ -1307,6 +1421,45 @@ done73:
 	VPERMILPS $0xb1, X0, X1
 	VMAXPS X1, X0, X0
 	VMOVSS X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func maxBitsAVX2(x []float32) uint32
+TEXT ·maxBitsAVX2(SB), NOSPLIT, $0-28
+	MOVQ x_base+0(FP), DI
+	MOVQ x_len+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	MOVQ CX, BX
+	ANDQ $7, BX
+	SHRQ $3, CX
+	JZ tail85
+	PCALIGN $16
+loop84:
+	VMOVUPS (DI), Y1
+	VANDPS rowConst<>+1280(SB), Y1, Y1
+	VPMAXUD Y1, Y0, Y0
+	ADDQ $32, DI
+	DECQ CX
+	JNZ loop84
+tail85:
+	TESTQ BX, BX
+	JZ done86
+	LEAQ rowMask<>+32(SB), AX
+	SHLQ $2, BX
+	SUBQ BX, AX
+	VMOVDQU (AX), Y15
+	VMASKMOVPS (DI), Y15, Y1
+	VANDPS rowConst<>+1280(SB), Y1, Y1
+	VPMAXUD Y1, Y0, Y0
+done86:
+	VEXTRACTI128 $1, Y0, X1
+	VPMAXUD X1, X0, X0
+	VPSHUFD $0x4e, X0, X1
+	VPMAXUD X1, X0, X0
+	VPSHUFD $0xb1, X0, X1
+	VPMAXUD X1, X0, X0
+	VMOVD X0, AX
+	MOVL AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
@@ -1321,9 +1474,9 @@ TEXT ·dotDevAVX2(SB), NOSPLIT, $0-64
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail75
+	JZ tail88
 	PCALIGN $16
-loop74:
+loop87:
 	VMOVUPS (DI), Y2
 	VMOVUPS (SI), Y3
 	VSUBPS Y4, Y3, Y3
@@ -1337,10 +1490,10 @@ loop74:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	DECQ CX
-	JNZ loop74
-tail75:
+	JNZ loop87
+tail88:
 	TESTQ BX, BX
-	JZ done76
+	JZ done89
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1355,7 +1508,7 @@ tail75:
 	VEXTRACTF128 $1, Y2, X3
 	VCVTPS2PD X3, Y3
 	VADDPD Y3, Y1, Y1
-done76:
+done89:
 	VADDPD Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPD X2, X0, X0
@@ -1375,9 +1528,9 @@ TEXT ·scaleMulAVX2(SB), NOSPLIT, $0-76
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail78
+	JZ tail91
 	PCALIGN $16
-loop77:
+loop90:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DX), Y1
 	VMULPS Y4, Y0, Y0
@@ -1387,10 +1540,10 @@ loop77:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	DECQ CX
-	JNZ loop77
-tail78:
+	JNZ loop90
+tail91:
 	TESTQ BX, BX
-	JZ done79
+	JZ done92
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1400,7 +1553,7 @@ tail78:
 	VMULPS Y4, Y0, Y0
 	VMULPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done79:
+done92:
 	VZEROUPPER
 	RET
 
@@ -1415,9 +1568,9 @@ TEXT ·affineAVX2(SB), NOSPLIT, $0-60
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail81
+	JZ tail94
 	PCALIGN $16
-loop80:
+loop93:
 	VMOVUPS (SI), Y0
 	VSUBPS Y3, Y0, Y0
 	VFMADD213PS Y5, Y4, Y0
@@ -1425,10 +1578,10 @@ loop80:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	DECQ CX
-	JNZ loop80
-tail81:
+	JNZ loop93
+tail94:
 	TESTQ BX, BX
-	JZ done82
+	JZ done95
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1437,7 +1590,7 @@ tail81:
 	VSUBPS Y3, Y0, Y0
 	VFMADD213PS Y5, Y4, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done82:
+done95:
 	VZEROUPPER
 	RET
 
@@ -1449,9 +1602,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-48
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail84
+	JZ tail97
 	PCALIGN $16
-loop83:
+loop96:
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VADDPS Y1, Y0, Y0
@@ -1459,10 +1612,10 @@ loop83:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	DECQ CX
-	JNZ loop83
-tail84:
+	JNZ loop96
+tail97:
 	TESTQ BX, BX
-	JZ done85
+	JZ done98
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1471,7 +1624,7 @@ tail84:
 	VMASKMOVPS (SI), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done85:
+done98:
 	VZEROUPPER
 	RET
 
@@ -1484,19 +1637,19 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-52
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail87
+	JZ tail100
 	PCALIGN $16
-loop86:
+loop99:
 	VMOVUPS (SI), Y0
 	VMULPS Y4, Y0, Y0
 	VMOVUPS Y0, (DI)
 	ADDQ $32, DI
 	ADDQ $32, SI
 	DECQ CX
-	JNZ loop86
-tail87:
+	JNZ loop99
+tail100:
 	TESTQ BX, BX
-	JZ done88
+	JZ done101
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1504,7 +1657,7 @@ tail87:
 	VMASKMOVPS (SI), Y15, Y0
 	VMULPS Y4, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done88:
+done101:
 	VZEROUPPER
 	RET
 
@@ -1518,9 +1671,9 @@ TEXT ·mixAVX2(SB), NOSPLIT, $0-76
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail90
+	JZ tail103
 	PCALIGN $16
-loop89:
+loop102:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DX), Y1
 	VSUBPS Y0, Y1, Y1
@@ -1531,10 +1684,10 @@ loop89:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	DECQ CX
-	JNZ loop89
-tail90:
+	JNZ loop102
+tail103:
 	TESTQ BX, BX
-	JZ done91
+	JZ done104
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1545,7 +1698,7 @@ tail90:
 	VMULPS Y4, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done91:
+done104:
 	VZEROUPPER
 	RET
 
@@ -1559,9 +1712,9 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-96
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail93
+	JZ tail106
 	PCALIGN $16
-loop92:
+loop105:
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (DX), Y2
@@ -1577,10 +1730,10 @@ loop92:
 	ADDQ $32, DX
 	ADDQ $32, R8
 	DECQ CX
-	JNZ loop92
-tail93:
+	JNZ loop105
+tail106:
 	TESTQ BX, BX
-	JZ done94
+	JZ done107
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1595,7 +1748,7 @@ tail93:
 	VFMADD231PS Y3, Y0, Y5
 	VMASKMOVPS Y4, Y15, (DI)
 	VMASKMOVPS Y5, Y15, (SI)
-done94:
+done107:
 	VZEROUPPER
 	RET
 
@@ -1611,9 +1764,9 @@ TEXT ·expSubAVX2(SB), NOSPLIT, $0-64
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail96
+	JZ tail109
 	PCALIGN $16
-loop95:
+loop108:
 	VMOVUPS (SI), Y2
 	VSUBPS Y8, Y2, Y2
 	VMULPS Y9, Y2, Y2
@@ -1651,10 +1804,10 @@ loop95:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	DECQ CX
-	JNZ loop95
-tail96:
+	JNZ loop108
+tail109:
 	TESTQ BX, BX
-	JZ done97
+	JZ done110
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1694,7 +1847,7 @@ tail96:
 	VEXTRACTF128 $1, Y2, X3
 	VCVTPS2PD X3, Y3
 	VADDPD Y3, Y1, Y1
-done97:
+done110:
 	VADDPD Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPD X2, X0, X0
@@ -1713,9 +1866,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail99
+	JZ tail112
 	PCALIGN $16
-loop98:
+loop111:
 	VMOVUPS (SI), Y0
 	VXORPS rowConst<>+832(SB), Y0, Y2
 	VMOVUPS rowConst<>+0(SB), Y3
@@ -1752,10 +1905,10 @@ loop98:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	DECQ CX
-	JNZ loop98
-tail99:
+	JNZ loop111
+tail112:
 	TESTQ BX, BX
-	JZ done100
+	JZ done113
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1792,7 +1945,7 @@ tail99:
 	VMASKMOVPS (DX), Y15, Y1
 	VMULPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done100:
+done113:
 	VZEROUPPER
 	RET
 
@@ -1804,9 +1957,9 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-48
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail102
+	JZ tail115
 	PCALIGN $16
-loop101:
+loop114:
 	VMOVUPS (SI), Y0
 	VXORPS rowConst<>+832(SB), Y0, Y2
 	VMOVUPS rowConst<>+0(SB), Y3
@@ -1840,10 +1993,10 @@ loop101:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	DECQ CX
-	JNZ loop101
-tail102:
+	JNZ loop114
+tail115:
 	TESTQ BX, BX
-	JZ done103
+	JZ done116
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -1878,7 +2031,7 @@ tail102:
 	VADDPS rowConst<>+704(SB), Y2, Y2
 	VDIVPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done103:
+done116:
 	VZEROUPPER
 	RET
 
@@ -1890,13 +2043,13 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail105
+	JZ tail118
 	PCALIGN $16
-loop104:
+loop117:
 	VMOVUPS (SI), Y0
 	VMULPS Y0, Y0, Y1
-	VMOVUPS rowConst<>+1344(SB), Y2
-	VFMADD213PS rowConst<>+1280(SB), Y1, Y2
+	VMOVUPS rowConst<>+1472(SB), Y2
+	VFMADD213PS rowConst<>+1408(SB), Y1, Y2
 	VMULPS Y0, Y2, Y2
 	VXORPS rowConst<>+832(SB), Y2, Y2
 	VMOVUPS rowConst<>+0(SB), Y3
@@ -1930,18 +2083,18 @@ loop104:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	DECQ CX
-	JNZ loop104
-tail105:
+	JNZ loop117
+tail118:
 	TESTQ BX, BX
-	JZ done106
+	JZ done119
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
 	VMOVDQU (AX), Y15
 	VMASKMOVPS (SI), Y15, Y0
 	VMULPS Y0, Y0, Y1
-	VMOVUPS rowConst<>+1344(SB), Y2
-	VFMADD213PS rowConst<>+1280(SB), Y1, Y2
+	VMOVUPS rowConst<>+1472(SB), Y2
+	VFMADD213PS rowConst<>+1408(SB), Y1, Y2
 	VMULPS Y0, Y2, Y2
 	VXORPS rowConst<>+832(SB), Y2, Y2
 	VMOVUPS rowConst<>+0(SB), Y3
@@ -1972,7 +2125,7 @@ tail105:
 	VADDPS rowConst<>+704(SB), Y2, Y2
 	VDIVPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done106:
+done119:
 	VZEROUPPER
 	RET
 
@@ -1986,9 +2139,9 @@ TEXT ·topTwoAVX2(SB), NOSPLIT, $0-32
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail108
+	JZ tail121
 	PCALIGN $16
-loop107:
+loop120:
 	VMOVUPS (DI), Y2
 	VMAXPS rowConst<>+896(SB), Y2, Y2
 	VMINPS rowConst<>+960(SB), Y2, Y2
@@ -1998,10 +2151,10 @@ loop107:
 	VMAXPS Y2, Y0, Y0
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop107
-tail108:
+	JNZ loop120
+tail121:
 	TESTQ BX, BX
-	JZ done109
+	JZ done122
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -2015,7 +2168,7 @@ tail108:
 	VMINPS Y0, Y2, Y3
 	VMAXPS Y3, Y1, Y1
 	VMAXPS Y2, Y0, Y0
-done109:
+done122:
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 64(DX)
 	VZEROUPPER
@@ -2030,14 +2183,14 @@ TEXT ·indexOfAVX2(SB), NOSPLIT, $0-40
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail111
+	JZ tail124
 	PCALIGN $16
-loop110:
+loop123:
 	VMOVUPS (DI), Y1
 	VCMPPS $0, Y1, Y0, Y1
 	VMOVMSKPS Y1, AX
 	TESTL AX, AX
-	JZ next113
+	JZ next126
 	BSFL AX, AX
 	SUBQ R9, DI
 	SHRQ $2, DI
@@ -2048,13 +2201,13 @@ loop110:
 	MOVQ AX, ret+32(FP)
 	VZEROUPPER
 	RET
-next113:
+next126:
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop110
-tail111:
+	JNZ loop123
+tail124:
 	TESTQ BX, BX
-	JZ done112
+	JZ done125
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -2063,7 +2216,7 @@ tail111:
 	VCMPPS $0, Y1, Y0, Y1
 	VMOVMSKPS Y1, AX
 	TESTL AX, AX
-	JZ next114
+	JZ next127
 	BSFL AX, AX
 	SUBQ R9, DI
 	SHRQ $2, DI
@@ -2074,8 +2227,8 @@ tail111:
 	MOVQ AX, ret+32(FP)
 	VZEROUPPER
 	RET
-next114:
-done112:
+next127:
+done125:
 	MOVQ x_len+8(FP), AX
 	MOVQ AX, ret+32(FP)
 	VZEROUPPER
@@ -2089,8 +2242,8 @@ TEXT ·packRowAVX2(SB), NOSPLIT, $0-40
 	MOVQ step+32(FP), R8
 	MOVQ CX, R9
 	SHRQ $4, R9
-	JZ rest116
-whole115:
+	JZ rest129
+whole128:
 	VMOVUPS 0(SI), Y0
 	VMOVUPS Y0, 0(DI)
 	VMOVUPS 32(SI), Y0
@@ -2098,37 +2251,97 @@ whole115:
 	ADDQ $64, SI
 	ADDQ R8, DI
 	DECQ R9
-	JNZ whole115
-rest116:
+	JNZ whole128
+rest129:
 	ANDQ $15, CX
-	JZ done118
+	JZ done131
 	VXORPS Y1, Y1, Y1
 	VMOVUPS Y1, 0(DI)
 	VMOVUPS Y1, 32(DI)
-part117:
+part130:
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail120
+	JZ tail133
 	PCALIGN $16
-loop119:
+loop132:
 	VMOVUPS (SI), Y0
 	VMOVUPS Y0, (DI)
 	ADDQ $32, SI
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop119
-tail120:
+	JNZ loop132
+tail133:
 	TESTQ BX, BX
-	JZ done121
+	JZ done134
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
 	VMOVDQU (AX), Y15
 	VMASKMOVPS (SI), Y15, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done121:
-done118:
+done134:
+done131:
+	VZEROUPPER
+	RET
+
+// func packIntsAVX2(dst unsafe.Pointer, x []float32, step int, mul float32)
+TEXT ·packIntsAVX2(SB), NOSPLIT, $0-44
+	MOVQ dst+0(FP), DI
+	MOVQ x_base+8(FP), SI
+	MOVQ x_len+16(FP), CX
+	MOVQ step+32(FP), R8
+	VBROADCASTSS mul+40(FP), Y4
+	MOVQ CX, R9
+	SHRQ $4, R9
+	JZ rest136
+whole135:
+	VMOVUPS 0(SI), Y0
+	VMULPS Y4, Y0, Y0
+	VROUNDPS $8, Y0, Y0
+	VMOVUPS Y0, 0(DI)
+	VMOVUPS 32(SI), Y0
+	VMULPS Y4, Y0, Y0
+	VROUNDPS $8, Y0, Y0
+	VMOVUPS Y0, 32(DI)
+	ADDQ $64, SI
+	ADDQ R8, DI
+	DECQ R9
+	JNZ whole135
+rest136:
+	ANDQ $15, CX
+	JZ done138
+	VXORPS Y1, Y1, Y1
+	VMOVUPS Y1, 0(DI)
+	VMOVUPS Y1, 32(DI)
+part137:
+	MOVQ CX, BX
+	ANDQ $7, BX
+	SHRQ $3, CX
+	JZ tail140
+	PCALIGN $16
+loop139:
+	VMOVUPS (SI), Y0
+	VMULPS Y4, Y0, Y0
+	VROUNDPS $8, Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	DECQ CX
+	JNZ loop139
+tail140:
+	TESTQ BX, BX
+	JZ done141
+	LEAQ rowMask<>+32(SB), AX
+	SHLQ $2, BX
+	SUBQ BX, AX
+	VMOVDQU (AX), Y15
+	VMASKMOVPS (SI), Y15, Y0
+	VMULPS Y4, Y0, Y0
+	VROUNDPS $8, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)
+done141:
+done138:
 	VZEROUPPER
 	RET
 
@@ -2140,8 +2353,8 @@ TEXT ·packRoundAVX2(SB), NOSPLIT, $0-40
 	MOVQ step+32(FP), R8
 	MOVQ CX, R9
 	SHRQ $4, R9
-	JZ rest123
-whole122:
+	JZ rest143
+whole142:
 	VMOVUPS 0(SI), Y0
 	VPSRLD $16, Y0, Y2
 	VPAND rowConst<>+1152(SB), Y2, Y2
@@ -2163,20 +2376,20 @@ whole122:
 	ADDQ $64, SI
 	ADDQ R8, DI
 	DECQ R9
-	JNZ whole122
-rest123:
+	JNZ whole142
+rest143:
 	ANDQ $15, CX
-	JZ done125
+	JZ done145
 	VXORPS Y1, Y1, Y1
 	VMOVUPS Y1, 0(DI)
 	VMOVUPS Y1, 32(DI)
-part124:
+part144:
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail127
+	JZ tail147
 	PCALIGN $16
-loop126:
+loop146:
 	VMOVUPS (SI), Y0
 	VPSRLD $16, Y0, Y2
 	VPAND rowConst<>+1152(SB), Y2, Y2
@@ -2189,10 +2402,10 @@ loop126:
 	ADDQ $32, SI
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop126
-tail127:
+	JNZ loop146
+tail147:
 	TESTQ BX, BX
-	JZ done128
+	JZ done148
 	LEAQ rowMask<>+32(SB), AX
 	SHLQ $2, BX
 	SUBQ BX, AX
@@ -2206,8 +2419,8 @@ tail127:
 	VCMPPS $3, Y0, Y0, Y3
 	VBLENDVPS Y3, Y0, Y2, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done128:
-done125:
+done148:
+done145:
 	VZEROUPPER
 	RET
 
@@ -2248,6 +2461,126 @@ done:
 	VZEROUPPER
 	RET
 
+// func packBytesAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
+TEXT ·packBytesAVX512(SB), NOSPLIT, $0-44
+	MOVQ dst+0(FP), DI
+	MOVQ x_base+8(FP), SI
+	MOVQ x_len+16(FP), CX
+	MOVQ step+32(FP), R8
+	VBROADCASTSS mul+40(FP), Z4
+	VMOVDQU rowConst<>+1344(SB), X5
+	MOVQ CX, BX
+	SHRQ $6, BX
+	JZ rest
+whole:
+	VMOVUPS 0(SI), Z0
+	VMULPS Z4, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDB Z0, X0
+	VPXOR X5, X0, X0
+	VMOVDQU X0, 0(DI)
+	VMOVUPS 64(SI), Z0
+	VMULPS Z4, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDB Z0, X0
+	VPXOR X5, X0, X0
+	VMOVDQU X0, 16(DI)
+	VMOVUPS 128(SI), Z0
+	VMULPS Z4, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDB Z0, X0
+	VPXOR X5, X0, X0
+	VMOVDQU X0, 32(DI)
+	VMOVUPS 192(SI), Z0
+	VMULPS Z4, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDB Z0, X0
+	VPXOR X5, X0, X0
+	VMOVDQU X0, 48(DI)
+	ADDQ $256, SI
+	ADDQ R8, DI
+	DECQ BX
+	JNZ whole
+rest:
+	ANDQ $63, CX
+	MOVQ CX, BX
+part:
+	CMPQ BX, $16
+	JLT last
+	VMOVUPS (SI), Z0
+	VMULPS Z4, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDB Z0, X0
+	VPXOR X5, X0, X0
+	VMOVDQU X0, 0(DI)
+	ADDQ $64, SI
+	ADDQ $16, DI
+	SUBQ $16, BX
+	JMP part
+last:
+	TESTQ BX, BX
+	JZ done
+	MOVQ BX, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+	VMOVUPS.Z (SI), K1, Z0
+	VMULPS Z4, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDB Z0, X0
+	VPXOR X5, X0, X0
+	VMOVDQU X0, 0(DI)
+done:
+	VZEROUPPER
+	RET
+
+// func finishBytesAVX512(c []float32, w []float32, sums []int32, mul float32)
+TEXT ·finishBytesAVX512(SB), NOSPLIT, $0-76
+	MOVQ c_base+0(FP), DI
+	MOVQ w_base+24(FP), SI
+	MOVQ sums_base+48(FP), DX
+	MOVQ c_len+8(FP), CX
+	VBROADCASTSS mul+72(FP), Z4
+	MOVQ CX, BX
+	ANDQ $15, BX
+	SHRQ $4, CX
+	JZ tail150
+	PCALIGN $16
+loop149:
+	VMOVUPS (DI), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DX), Z2
+	VPSUBD Z2, Z0, Z0
+	VCVTDQ2PS Z0, Z0
+	VMULPS Z4, Z0, Z0
+	VMULPS Z1, Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	ADDQ $64, DX
+	DECQ CX
+	JNZ loop149
+tail150:
+	TESTQ BX, BX
+	JZ done151
+	MOVQ BX, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (SI), K1, Z1
+	VMOVUPS.Z (DX), K1, Z2
+	VPSUBD Z2, Z0, Z0
+	VCVTDQ2PS Z0, Z0
+	VMULPS Z4, Z0, Z0
+	VMULPS Z1, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+done151:
+	VZEROUPPER
+	RET
+
 // func nextCandidateAVX512(e []float32, key uint64, bound float32) int
 TEXT ·nextCandidateAVX512(SB), NOSPLIT, $0-48
 	MOVQ e_base+0(FP), DI
@@ -2270,8 +2603,8 @@ TEXT ·nextCandidateAVX512(SB), NOSPLIT, $0-48
 	MOVQ CX, BX
 	ANDQ $7, BX
 	SHRQ $3, CX
-	JZ tail130
-loop129:
+	JZ tail153
+loop152:
 	VMOVUPS (DI), Y8
 	VMULPS Y0, Y8, Y8
 	VPSRLQ $30, Z2, Z9
@@ -2291,7 +2624,7 @@ loop129:
 	VCMPPS $1, Y8, Y9, K2
 	KMOVW K2, AX
 	TESTL AX, AX
-	JZ next132
+	JZ next155
 	BSFL AX, AX
 	SUBQ R9, DI
 	SHRQ $2, DI
@@ -2299,13 +2632,13 @@ loop129:
 	MOVQ AX, ret+40(FP)
 	VZEROUPPER
 	RET
-next132:
+next155:
 	ADDQ $32, DI
 	DECQ CX
-	JNZ loop129
-tail130:
+	JNZ loop152
+tail153:
 	TESTQ BX, BX
-	JZ done131
+	JZ done154
 	MOVQ BX, CX
 	MOVL $1, AX
 	SHLL CX, AX
@@ -2330,7 +2663,7 @@ tail130:
 	VCMPPS $1, Y8, Y9, K2
 	KMOVW K2, AX
 	TESTL AX, AX
-	JZ next133
+	JZ next156
 	BSFL AX, AX
 	SUBQ R9, DI
 	SHRQ $2, DI
@@ -2338,8 +2671,8 @@ tail130:
 	MOVQ AX, ret+40(FP)
 	VZEROUPPER
 	RET
-next133:
-done131:
+next156:
+done154:
 	MOVQ e_len+8(FP), AX
 	MOVQ AX, ret+40(FP)
 	VZEROUPPER
@@ -2431,7 +2764,7 @@ TEXT ·peakF32AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z30, Z30, Z30
 	VXORPS Z31, Z31, Z31
 	PCALIGN $32
-loop134:
+loop157:
 	VFMADD231PS Z30, Z31, Z0
 	VFMADD231PS Z30, Z31, Z1
 	VFMADD231PS Z30, Z31, Z2
@@ -2461,7 +2794,7 @@ loop134:
 	VFMADD231PS Z30, Z31, Z26
 	VFMADD231PS Z30, Z31, Z27
 	DECQ CX
-	JNZ loop134
+	JNZ loop157
 	VZEROUPPER
 	RET
 
@@ -2485,7 +2818,7 @@ TEXT ·peakF32AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 	PCALIGN $32
-loop135:
+loop158:
 	VFMADD231PS Y14, Y15, Y0
 	VFMADD231PS Y14, Y15, Y1
 	VFMADD231PS Y14, Y15, Y2
@@ -2499,7 +2832,77 @@ loop135:
 	VFMADD231PS Y14, Y15, Y10
 	VFMADD231PS Y14, Y15, Y11
 	DECQ CX
-	JNZ loop135
+	JNZ loop158
+	VZEROUPPER
+	RET
+
+// func peakI8AVX512(n int)
+TEXT ·peakI8AVX512(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	VXORPS Z26, Z26, Z26
+	VXORPS Z27, Z27, Z27
+	VXORPS Z28, Z28, Z28
+	VXORPS Z29, Z29, Z29
+	VXORPS Z30, Z30, Z30
+	VXORPS Z31, Z31, Z31
+	PCALIGN $32
+loop159:
+	VPDPBUSD Z30, Z31, Z0
+	VPDPBUSD Z30, Z31, Z1
+	VPDPBUSD Z30, Z31, Z2
+	VPDPBUSD Z30, Z31, Z3
+	VPDPBUSD Z30, Z31, Z4
+	VPDPBUSD Z30, Z31, Z5
+	VPDPBUSD Z30, Z31, Z6
+	VPDPBUSD Z30, Z31, Z7
+	VPDPBUSD Z30, Z31, Z8
+	VPDPBUSD Z30, Z31, Z9
+	VPDPBUSD Z30, Z31, Z10
+	VPDPBUSD Z30, Z31, Z11
+	VPDPBUSD Z30, Z31, Z12
+	VPDPBUSD Z30, Z31, Z13
+	VPDPBUSD Z30, Z31, Z14
+	VPDPBUSD Z30, Z31, Z15
+	VPDPBUSD Z30, Z31, Z16
+	VPDPBUSD Z30, Z31, Z17
+	VPDPBUSD Z30, Z31, Z18
+	VPDPBUSD Z30, Z31, Z19
+	VPDPBUSD Z30, Z31, Z20
+	VPDPBUSD Z30, Z31, Z21
+	VPDPBUSD Z30, Z31, Z22
+	VPDPBUSD Z30, Z31, Z23
+	VPDPBUSD Z30, Z31, Z24
+	VPDPBUSD Z30, Z31, Z25
+	VPDPBUSD Z30, Z31, Z26
+	VPDPBUSD Z30, Z31, Z27
+	DECQ CX
+	JNZ loop159
 	VZEROUPPER
 	RET
 
@@ -2539,7 +2942,7 @@ TEXT ·peakBF16AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z30, Z30, Z30
 	VXORPS Z31, Z31, Z31
 	PCALIGN $32
-loop136:
+loop160:
 	LONG $0x400e9262; WORD $0xc752 // vdpbf16ps z0, z30, z31
 	LONG $0x400e9262; WORD $0xcf52 // vdpbf16ps z1, z30, z31
 	LONG $0x400e9262; WORD $0xd752 // vdpbf16ps z2, z30, z31
@@ -2569,6 +2972,6 @@ loop136:
 	LONG $0x400e0262; WORD $0xd752 // vdpbf16ps z26, z30, z31
 	LONG $0x400e0262; WORD $0xdf52 // vdpbf16ps z27, z30, z31
 	DECQ CX
-	JNZ loop136
+	JNZ loop160
 	VZEROUPPER
 	RET

@@ -13,24 +13,32 @@ import (
 //go:generate go run ./internal/gen
 
 // sets returns the kernel sets of this processor, slowest first.
-func sets() []*kernels {
+var sets = sync.OnceValue(func() []*kernels {
 	all := []*kernels{&portable}
 	x := &cpu.X86
 	if x.HasAVX2 && x.HasFMA {
 		all = append(all, &avx2)
 	}
 	if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
-		all = append(all, &avx512)
+		k := avx512
+		if x.HasAVX512VNNI {
+			k.i8, k.packI8, k.finishI8, k.words = tileI8AVX512, packBytesAVX512, finishBytesAVX512, 4
+		}
+		all = append(all, &k)
 		if x.HasAVX512BF16 {
-			all = append(all, &avx512BF16)
-			if !nativeBF16Pays() {
-				n := len(all)
-				all[n-1], all[n-2] = all[n-2], all[n-1]
+			// Products of bf16 alone differ.
+			n := k
+			n.name = "avx512bf16"
+			n.bf16, n.packBF16, n.pairs = tileBF16AVX512, packPairsAVX512, true
+			if nativeBF16Pays() {
+				all = append(all, &n)
+			} else {
+				all = append(all[:len(all)-1], &n, &k)
 			}
 		}
 	}
 	return all
-}
+})
 
 // nativeBF16Pays reports whether VDPBF16PS outruns f32 multiply-adds here. On Zen 4 it does twice their work in the same
 // time; on Sapphire Rapids half of it, where the unit for bf16 is AMX.
@@ -54,6 +62,11 @@ var avx2 = kernels{
 	nr:        16,
 	f32:       tileF32AVX2,
 	bf16:      tileWideAVX2,
+	i8:        tileByteAVX2,
+	words:     1,
+	maxBits:   maxBitsAVX2,
+	packI8:    packIntsAVX2,
+	finishI8:  func(c, w []float32, _ []int32, mul float32) { scaleMulAVX2(c, c, w, mul) },
 	packF32:   packRowAVX2,
 	packBF16:  packRoundAVX2,
 	columns:   columnsPortable,
@@ -82,6 +95,11 @@ var avx512 = kernels{
 	nr:        32,
 	f32:       tileF32AVX512,
 	bf16:      tileWideAVX512,
+	i8:        tileByteAVX512,
+	words:     1,
+	maxBits:   maxBitsAVX512,
+	packI8:    packIntsAVX512,
+	finishI8:  func(c, w []float32, _ []int32, mul float32) { scaleMulAVX512(c, c, w, mul) },
 	packF32:   packRowAVX512,
 	packBF16:  packRoundAVX512,
 	columns:   columnsAVX512,
@@ -104,19 +122,13 @@ var avx512 = kernels{
 	expSub:    expSubAVX512,
 }
 
-// avx512BF16 differs from avx512 in products of bf16 alone.
-var avx512BF16 = func() kernels {
-	k := avx512
-	k.name = "avx512bf16"
-	k.bf16, k.packBF16, k.pairs = tileBF16AVX512, packPairsAVX512, true
-	return k
-}()
-
+// I8 is measured where the processor has VNNI; see Peak.
 var peaks = map[string][]peak{
 	"avx2":   {{tensor.F32, 12 * 8 * 2, peakF32AVX2}},
-	"avx512": {{tensor.F32, 28 * 16 * 2, peakF32AVX512}},
+	"avx512": {{tensor.F32, 28 * 16 * 2, peakF32AVX512}, {tensor.I8, 28 * 64 * 2, peakI8AVX512}},
 	"avx512bf16": {
 		{tensor.F32, 28 * 16 * 2, peakF32AVX512},
 		{tensor.BF16, 28 * 32 * 2, peakBF16AVX512},
+		{tensor.I8, 28 * 64 * 2, peakI8AVX512},
 	},
 }

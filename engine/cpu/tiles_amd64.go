@@ -243,6 +243,164 @@ func tileBF16AVX512(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) 
 	tilesBF16AVX512[rows](steps, a, b, c, ldc, acc)
 }
 
+// tileI8AVX5121 multiplies 1 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5121(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5122 multiplies 2 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5122(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5123 multiplies 3 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5123(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5124 multiplies 4 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5124(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5125 multiplies 5 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5125(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5126 multiplies 6 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5126(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5127 multiplies 7 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5127(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5128 multiplies 8 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5128(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX5129 multiplies 9 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX5129(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX51210 multiplies 10 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX51210(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX51211 multiplies 11 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX51211(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX51212 multiplies 12 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX51212(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX51213 multiplies 13 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX51213(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileI8AVX51214 multiplies 14 rows, words of four i8 to i32.
+//
+//go:noescape
+func tileI8AVX51214(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+var tilesI8AVX512 = [...]func(steps int, a, b, c unsafe.Pointer, ldc int, acc bool){
+	nil, tileI8AVX5121, tileI8AVX5122, tileI8AVX5123, tileI8AVX5124, tileI8AVX5125, tileI8AVX5126, tileI8AVX5127, tileI8AVX5128, tileI8AVX5129, tileI8AVX51210, tileI8AVX51211, tileI8AVX51212, tileI8AVX51213, tileI8AVX51214,
+}
+
+// tileI8AVX512 is a tileFunc, words of four i8 to i32.
+func tileI8AVX512(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
+	tilesI8AVX512[rows](steps, a, b, c, ldc, acc)
+}
+
+// tileByteAVX5121 multiplies 1 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5121(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5122 multiplies 2 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5122(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5123 multiplies 3 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5123(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5124 multiplies 4 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5124(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5125 multiplies 5 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5125(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5126 multiplies 6 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5126(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5127 multiplies 7 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5127(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5128 multiplies 8 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5128(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX5129 multiplies 9 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX5129(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX51210 multiplies 10 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX51210(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX51211 multiplies 11 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX51211(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX51212 multiplies 12 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX51212(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX51213 multiplies 13 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX51213(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX51214 multiplies 14 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX51214(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+var tilesByteAVX512 = [...]func(steps int, a, b, c unsafe.Pointer, ldc int, acc bool){
+	nil, tileByteAVX5121, tileByteAVX5122, tileByteAVX5123, tileByteAVX5124, tileByteAVX5125, tileByteAVX5126, tileByteAVX5127, tileByteAVX5128, tileByteAVX5129, tileByteAVX51210, tileByteAVX51211, tileByteAVX51212, tileByteAVX51213, tileByteAVX51214,
+}
+
+// tileByteAVX512 is a tileFunc, f32 by i8, widened.
+func tileByteAVX512(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
+	tilesByteAVX512[rows](steps, a, b, c, ldc, acc)
+}
+
 // tileF32AVX21 multiplies 1 rows, f32 by f32.
 //
 //go:noescape
@@ -319,4 +477,43 @@ var tilesWideAVX2 = [...]func(steps int, a, b, c unsafe.Pointer, ldc int, acc bo
 // tileWideAVX2 is a tileFunc, f32 by bf16, widened.
 func tileWideAVX2(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
 	tilesWideAVX2[rows](steps, a, b, c, ldc, acc)
+}
+
+// tileByteAVX21 multiplies 1 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX21(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX22 multiplies 2 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX22(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX23 multiplies 3 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX23(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX24 multiplies 4 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX24(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX25 multiplies 5 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX25(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+// tileByteAVX26 multiplies 6 rows, f32 by i8, widened.
+//
+//go:noescape
+func tileByteAVX26(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)
+
+var tilesByteAVX2 = [...]func(steps int, a, b, c unsafe.Pointer, ldc int, acc bool){
+	nil, tileByteAVX21, tileByteAVX22, tileByteAVX23, tileByteAVX24, tileByteAVX25, tileByteAVX26,
+}
+
+// tileByteAVX2 is a tileFunc, f32 by i8, widened.
+func tileByteAVX2(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
+	tilesByteAVX2[rows](steps, a, b, c, ldc, acc)
 }

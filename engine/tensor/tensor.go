@@ -51,7 +51,8 @@ type Matrix interface {
 	N() int
 	K() int
 	// DType is the arithmetic of products with it: F32 products are exact f32; BF16 products round both operands to
-	// bf16 and add up in f32.
+	// bf16 and add up in f32; I8 products quantise x by rows and w by rows of w, each to 255 steps over its largest
+	// magnitude m: q = round(v * (127/m)), ties to even, stands for q * (m/127). A row that is not finite gives NaN.
 	DType() DType
 	Bytes() int64
 }

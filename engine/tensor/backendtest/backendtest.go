@@ -26,6 +26,7 @@ func Run(t *testing.T, open New) {
 		{"matmul", matmul},
 		{"matmul rows", matmulRows},
 		{"matmul bf16", matmulBF16},
+		{"matmul i8", matmulI8},
 		{"rmsnorm", rmsNorm},
 		{"layernorm", layerNorm},
 		{"rope", rope},

@@ -1,9 +1,11 @@
 package backendtest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
+	"unmask/engine"
 	"unmask/engine/tensor"
 )
 
@@ -75,8 +77,11 @@ func matmul(h *harness) {
 // matmulRows checks that a row's result does not depend on the rows beside it: caches and guided passes rely on it.
 func matmulRows(h *harness) {
 	const n, k, t = 77, 123, 61
-	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8} {
 		m := h.b.Pack(bytesOf(h.normal(n*k)), tensor.F32, n, k, dt)
+		if errors.Is(h.b.Err(), engine.ErrUnsupported) {
+			return
+		}
 		x := h.put(h.normal(t*k), t, k)
 		all := h.b.Alloc(tensor.F32, t, n)
 		h.b.MatMul(all, x, m, nil)
@@ -107,6 +112,75 @@ func matmulBF16(h *harness) {
 		}
 		want, size := product(x, w, bias, t, n, k)
 		h.within(fmt.Sprintf("[%d, %d] x [%d, %d]", t, k, n, k), h.get(dst), want, size, 1e-6)
+	}
+}
+
+// quantise replaces each row of k numbers by what its i8 numbers stand for.
+func quantise(v []float32, k int) []float64 {
+	out := make([]float64, len(v))
+	for i := 0; i < len(v); i += k {
+		m := float32(0)
+		for _, x := range v[i : i+k] {
+			m = max(m, float32(math.Abs(float64(x))))
+		}
+		if m == 0 {
+			continue
+		}
+		mul := 127 / m
+		for c, x := range v[i : i+k] {
+			out[i+c] = math.RoundToEven(float64(x*mul)) * float64(m/127)
+		}
+	}
+	return out
+}
+
+func matmulI8(h *harness) {
+	for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {33, 31, 4097}, {13, 65, 65}, {29, 33, 31}, {57, 257, 129}, {2, 32, 64}} {
+		t, n, k := s[0], s[1], s[2]
+		x, w, bias := h.normal(t*k), h.normal(n*k), h.normal(n)
+		if t > 1 {
+			clear(x[k : 2*k])
+		}
+		clear(w[:k])
+		m := h.b.Pack(bytesOf(w), tensor.F32, n, k, tensor.I8)
+		if errors.Is(h.b.Err(), engine.ErrUnsupported) {
+			h.Skip("no i8 products")
+		}
+		if m.DType() != tensor.I8 {
+			h.Fatalf("dtype %v, want i8", m.DType())
+		}
+		dst := h.b.Alloc(tensor.F32, t, n)
+		qx, qw := quantise(x, k), quantise(w, k)
+		for _, b := range [][]float32{nil, bias} {
+			var bt tensor.Tensor
+			if b != nil {
+				bt = h.put(b, n)
+			}
+			h.b.MatMul(dst, h.put(x, t, k), m, bt)
+			want, size := make([]float64, t*n), make([]float64, t*n)
+			for i := range want {
+				for c := range k {
+					p := qx[i/n*k+c] * qw[i%n*k+c]
+					want[i] += p
+					size[i] += math.Abs(p)
+				}
+				if b != nil {
+					want[i] += float64(b[i%n])
+					size[i] += math.Abs(float64(b[i%n]))
+				}
+			}
+			h.within(fmt.Sprintf("[%d, %d] x [%d, %d], bias %v", t, k, n, k, b != nil), h.get(dst), want, size, 1e-6)
+		}
+	}
+	// What is not finite is seen.
+	x := h.normal(3 * 70)
+	x[5], x[75] = float32(math.NaN()), float32(math.Inf(1))
+	dst := h.b.Alloc(tensor.F32, 3, 2)
+	h.b.MatMul(dst, h.put(x, 3, 70), h.b.Pack(bytesOf(h.normal(140)), tensor.F32, 2, 70, tensor.I8), nil)
+	for i, v := range h.get(dst) {
+		if math.IsNaN(float64(v)) != (i < 4) {
+			h.Errorf("element %d is %g", i, v)
+		}
 	}
 }
 

@@ -4,12 +4,15 @@ import "fmt"
 
 // packing: rows of activations into strips. A chunk is 64 bytes; step is the distance of a row's chunks in bytes.
 func (r rowFunc) packing() {
-	pack := func(name, doc string, change func()) {
-		r.text(name+r.name, "(dst unsafe.Pointer, x []float32, step int)", doc, 40)
+	pack := func(name, sig, doc string, size int, change func()) {
+		r.text(name+r.name, sig, doc, size)
 		r.i("MOVQ dst+0(FP), DI")
 		r.i("MOVQ x_base+8(FP), SI")
 		r.i("MOVQ x_len+16(FP), CX")
 		r.i("MOVQ step+32(FP), R8")
+		if size > 40 {
+			r.i("VBROADCASTSS mul+40(FP), %s", r.v(4))
+		}
 		per := 16 / r.lanes
 		whole, rest, part, done := r.label("whole"), r.label("rest"), r.label("part"), r.label("done")
 		r.i("MOVQ CX, R9")
@@ -42,8 +45,17 @@ func (r rowFunc) packing() {
 		r.p("%s:", done)
 		r.ret()
 	}
-	pack("packRow", "copies a row into its chunks.", func() {})
-	pack("packRound", "copies a row into its chunks, rounded to bf16 values.", func() {
+	const sig = "(dst unsafe.Pointer, x []float32, step int)"
+	pack("packRow", sig, "copies a row into its chunks.", 40, func() {})
+	pack("packInts", "(dst unsafe.Pointer, x []float32, step int, mul float32)", "copies x*mul, rounded to integers, into chunks.", 44, func() {
+		r.i("VMULPS %s, %s, %s", r.v(4), r.v(0), r.v(0))
+		if r.lanes == 16 {
+			r.i("VRNDSCALEPS $8, %s, %s", r.v(0), r.v(0))
+		} else {
+			r.i("VROUNDPS $8, %s, %s", r.v(0), r.v(0))
+		}
+	})
+	pack("packRound", sig, "copies a row into its chunks, rounded to bf16 values.", 40, func() {
 		// x + 0x7fff + (x>>16 & 1), upper half; NaN as it is.
 		r.i("VPSRLD $16, %s, %s", r.v(0), r.v(2))
 		if r.lanes == 16 {
@@ -105,6 +117,77 @@ func (r rowFunc) packPairs() {
 	r.ret()
 }
 
+// packBytes writes the rows of the native i8 tile: a chunk is 64 elements, x*mul rounded, plus 128. What follows the row
+// in its last chunk is left as it is: it meets zeros of the packed weight.
+func (r rowFunc) packBytes() {
+	r.text("packBytesAVX512", "(dst unsafe.Pointer, x []float32, step int, mul float32)", "copies a row into its chunks as bytes.", 44)
+	r.i("MOVQ dst+0(FP), DI")
+	r.i("MOVQ x_base+8(FP), SI")
+	r.i("MOVQ x_len+16(FP), CX")
+	r.i("MOVQ step+32(FP), R8")
+	r.i("VBROADCASTSS mul+40(FP), Z4")
+	r.i("VMOVDQU %s, X5", c("flip"))
+	convert := func(off int) {
+		r.i("VMULPS Z4, Z0, Z0")
+		r.i("VCVTPS2DQ Z0, Z0")
+		r.i("VPMOVSDB Z0, X0")
+		r.i("VPXOR X5, X0, X0")
+		r.i("VMOVDQU X0, %d(DI)", off)
+	}
+	r.i("MOVQ CX, BX")
+	r.i("SHRQ $6, BX")
+	r.i("JZ rest")
+	r.p("whole:")
+	for q := range 4 {
+		r.i("VMOVUPS %d(SI), Z0", 64*q)
+		convert(16 * q)
+	}
+	r.i("ADDQ $256, SI")
+	r.i("ADDQ R8, DI")
+	r.i("DECQ BX")
+	r.i("JNZ whole")
+	r.p("rest:")
+	r.i("ANDQ $63, CX")
+	r.i("MOVQ CX, BX")
+	r.p("part:")
+	r.i("CMPQ BX, $16")
+	r.i("JLT last")
+	r.i("VMOVUPS (SI), Z0")
+	convert(0)
+	r.i("ADDQ $64, SI")
+	r.i("ADDQ $16, DI")
+	r.i("SUBQ $16, BX")
+	r.i("JMP part")
+	r.p("last:")
+	r.i("TESTQ BX, BX")
+	r.i("JZ done")
+	r.i("MOVQ BX, CX")
+	r.i("MOVL $1, AX")
+	r.i("SHLL CX, AX")
+	r.i("DECL AX")
+	r.i("KMOVW AX, K1")
+	r.i("VMOVUPS.Z (SI), K1, Z0")
+	convert(0)
+	r.p("done:")
+	r.ret()
+
+	r.text("finishBytesAVX512", "(c []float32, w []float32, sums []int32, mul float32)",
+		"turns sums of products of bytes into numbers: (c - sums)*mul*w, c being i32 before.", 76)
+	r.args("c", "w", "sums")
+	r.i("VBROADCASTSS mul+72(FP), Z4")
+	r.loop([]string{"DI", "SI", "DX"}, func(tail bool) {
+		r.load(tail, "DI", 0)
+		r.load(tail, "SI", 1)
+		r.load(tail, "DX", 2)
+		r.i("VPSUBD Z2, Z0, Z0")
+		r.i("VCVTDQ2PS Z0, Z0")
+		r.i("VMULPS Z4, Z0, Z0")
+		r.i("VMULPS Z1, Z0, Z0")
+		r.store(tail, 0, "DI")
+	})
+	r.ret()
+}
+
 // columns writes the transposition that makes panels: 16 source rows become columns.
 func (r rowFunc) columns() {
 	r.text("columnsAVX512", "(dst, src unsafe.Pointer, steps, stride, rows, step int)",
@@ -162,5 +245,6 @@ func (r rowFunc) peak(name string, dot func(f *file, d, a, b int)) {
 	}
 	loop("peakF32AVX512", "does n times 28 multiply-adds of 16 f32.", 32, "Z", func(d int) { r.i("VFMADD231PS Z30, Z31, Z%d", d) })
 	loop("peakF32AVX2", "does n times 12 multiply-adds of 8 f32.", 16, "Y", func(d int) { r.i("VFMADD231PS Y14, Y15, Y%d", d) })
+	loop("peakI8AVX512", "does n times 28 multiply-adds of 64 i8.", 32, "Z", func(d int) { r.i("VPDPBUSD Z30, Z31, Z%d", d) })
 	loop(fmt.Sprintf("peak%sAVX512", name), "does n times 28 multiply-adds of 32 bf16.", 32, "Z", func(d int) { dot(r.file, d, 30, 31) })
 }

@@ -40,6 +40,8 @@ var constants = []struct {
 	{"round", 0x7fff},
 	{"unit", 1},
 	{"high", 0xffff0000},
+	{"abs", 0x7fffffff},
+	{"flip", 0x80808080},
 	{"geluA", f32(2 * 0.7978845608028654)},
 	{"geluB", f32(2 * 0.7978845608028654 * 0.044715)},
 }
@@ -89,6 +91,7 @@ func rows(f *file) {
 	}
 	r := rowFunc{f, sets[0]}
 	r.packPairs()
+	r.packBytes()
 	r.nextCandidate()
 	r.columns()
 	r.peak("BF16", dpbf16)
@@ -282,6 +285,28 @@ func (r rowFunc) reductions() {
 	r.i("VPERMILPS $0xb1, X0, X1")
 	r.i("VMAXPS X1, X0, X0")
 	r.i("VMOVSS X0, ret+24(FP)")
+	r.ret()
+
+	r.text("maxBits"+r.name, "(x []float32) uint32", "returns the largest bits of |x|, which order as the numbers do, infinities and NaN last.", 28)
+	r.args("x")
+	r.zero(0)
+	r.loop([]string{"DI"}, func(tail bool) {
+		r.load(tail, "DI", 1)
+		r.i("VANDPS %s, %s, %s", c("abs"), r.v(1), r.v(1))
+		r.i("VPMAXUD %s, %s, %s", r.v(1), r.v(0), r.v(0))
+	})
+	if r.lanes == 16 {
+		r.i("VEXTRACTI64X4 $1, Z0, Y1")
+		r.i("VPMAXUD Y1, Y0, Y0")
+	}
+	r.i("VEXTRACTI128 $1, Y0, X1")
+	r.i("VPMAXUD X1, X0, X0")
+	r.i("VPSHUFD $0x4e, X0, X1")
+	r.i("VPMAXUD X1, X0, X0")
+	r.i("VPSHUFD $0xb1, X0, X1")
+	r.i("VPMAXUD X1, X0, X0")
+	r.i("VMOVD X0, AX")
+	r.i("MOVL AX, ret+24(FP)")
 	r.ret()
 
 	r.text("dotDev"+r.name, "(e, l []float32, m float32) float64", "returns the sum of e*max(l-m, -200).", 64)

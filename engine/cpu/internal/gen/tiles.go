@@ -35,12 +35,22 @@ func tiles(f *file) {
 	fma := func(reg string) func(*file, int, int, int) {
 		return func(f *file, d, a, b int) { f.i("VFMADD231PS %s%d, %s%d, %s%d", reg, b, reg, a, reg, d) }
 	}
+	integer := func(reg string) func(*file, string, int) {
+		return func(f *file, mem string, d int) {
+			f.i("VPMOVSXBD %s, %s%d", mem, reg, d)
+			f.i("VCVTDQ2PS %s%d, %s%d", reg, d, reg, d)
+		}
+	}
+	dot := func(f *file, d, a, b int) { f.i("VPDPBUSD Z%d, Z%d, Z%d", b, a, d) }
 	for _, k := range []tileKind{
 		{"F32AVX512", "Z", 64, 14, "f32 by f32", "VBROADCASTSS", 64, plain("Z"), fma("Z")},
 		{"WideAVX512", "Z", 64, 14, "f32 by bf16, widened", "VBROADCASTSS", 32, wide("Z"), fma("Z")},
 		{"BF16AVX512", "Z", 64, 14, "pairs of bf16", "VPBROADCASTD", 64, plain("Z"), dpbf16},
+		{"I8AVX512", "Z", 64, 14, "words of four i8 to i32", "VPBROADCASTD", 64, plain("Z"), dot},
+		{"ByteAVX512", "Z", 64, 14, "f32 by i8, widened", "VBROADCASTSS", 16, integer("Z"), fma("Z")},
 		{"F32AVX2", "Y", 32, 6, "f32 by f32", "VBROADCASTSS", 32, plain("Y"), fma("Y")},
 		{"WideAVX2", "Y", 32, 6, "f32 by bf16, widened", "VBROADCASTSS", 16, wide("Y"), fma("Y")},
+		{"ByteAVX2", "Y", 32, 6, "f32 by i8, widened", "VBROADCASTSS", 8, integer("Y"), fma("Y")},
 	} {
 		for r := 1; r <= k.rows; r++ {
 			k.tile(f, r)

@@ -1,0 +1,103 @@
+package cpu
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"unmask/engine"
+	"unmask/engine/tensor"
+)
+
+// stack is a model's worth of LLaDA blocks with random weights: what a forward pass costs without the rest of a program.
+type stack struct {
+	b                              *Backend
+	t, d, heads, ff, layers, vocab int
+	norm                           tensor.Tensor
+	q, k, v, o, gate, up, down     tensor.Matrix
+	head                           tensor.Matrix
+	x                              tensor.Tensor
+	pos                            []int32
+	p                              engine.Prediction
+}
+
+func newStack(b *Backend, dt tensor.DType, t, d, heads, ff, layers, vocab int) *stack {
+	s := &stack{b: b, t: t, d: d, heads: heads, ff: ff, layers: layers, vocab: vocab}
+	w := func(n, k int) tensor.Matrix {
+		v := randomFloats(n * k)
+		for i := range v {
+			v[i] *= 0.02
+		}
+		return b.Pack(encode(v), tensor.F32, n, k, dt)
+	}
+	s.q, s.k, s.v, s.o = w(d, d), w(d, d), w(d, d), w(d, d)
+	s.gate, s.up, s.down = w(ff, d), w(ff, d), w(d, ff)
+	s.head = w(vocab, d)
+	s.norm, s.x = b.put(randomFloats(d), d), b.put(randomFloats(t*d), t, d)
+	for i := range t {
+		s.pos = append(s.pos, int32(i))
+	}
+	s.p.Resize(t)
+	return s
+}
+
+// forward is one pass with logits and a Pick for every position.
+func (s *stack) forward() {
+	b, t, d := s.b, s.t, s.d
+	m := b.Mark()
+	defer b.Release(m)
+	x, h := b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d)
+	b.Copy(x, s.x)
+	q, k, v, a := b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d)
+	g, u := b.Alloc(tensor.F32, t, s.ff), b.Alloc(tensor.F32, t, s.ff)
+	split := func(x tensor.Tensor) tensor.Tensor { return x.Reshape(t, s.heads, d/s.heads) }
+	seqs := []tensor.Seq{{QHi: t, KHi: t}}
+	for range s.layers {
+		b.RMSNorm(h, x, s.norm, 1e-5)
+		b.MatMul(q, h, s.q, nil)
+		b.MatMul(k, h, s.k, nil)
+		b.MatMul(v, h, s.v, nil)
+		b.RoPE(split(q), s.pos, 10000, d/s.heads)
+		b.RoPE(split(k), s.pos, 10000, d/s.heads)
+		b.Attention(split(a), split(q), split(k), split(v), tensor.AttentionOptions{Scale: 0.125, Seqs: seqs})
+		b.MatMul(h, a, s.o, nil)
+		b.Add(x, h)
+		b.RMSNorm(h, x, s.norm, 1e-5)
+		b.MatMul(g, h, s.gate, nil)
+		b.MatMul(u, h, s.up, nil)
+		b.SwiGLU(g, g, u)
+		b.MatMul(h, g, s.down, nil)
+		b.Add(x, h)
+	}
+	b.RMSNorm(h, x, s.norm, 1e-5)
+	logits := b.Alloc(tensor.F32, t, s.vocab)
+	b.MatMul(logits, h, s.head, nil)
+	b.Pick(logits, nil, engine.PickOptions{}, &s.p)
+}
+
+// flops counts multiplications and additions of products and attention.
+func (s *stack) flops() float64 {
+	weights := s.layers*(4*s.d*s.d+3*s.d*s.ff) + s.d*s.vocab
+	return 2*float64(weights)*float64(s.t) + 4*float64(s.t)*float64(s.t)*float64(s.d)*float64(s.layers)
+}
+
+// BenchmarkForward times the shape "tiny" of docs: width 512, 6 layers, 8 heads, feed-forward 1536, vocabulary 8192, on
+// one core, beside the register peak of the same run.
+func BenchmarkForward(b *testing.B) {
+	for _, k := range Kernels()[1:] {
+		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8} {
+			peak := 0.0
+			for _, p := range Peak(k, 20*time.Millisecond) {
+				if p.DType == dt {
+					peak = p.PerSecond
+				}
+			}
+			for _, t := range []int{32, 256} {
+				b.Run(fmt.Sprintf("%s/%v/%d", k, dt, t), func(b *testing.B) {
+					s := newStack(open(b, k, 1), dt, t, 512, 8, 1536, 6, 8192)
+					timed(b, s.flops(), peak, s.forward)
+				})
+			}
+		}
+	}
+}
