@@ -215,23 +215,23 @@ func geluPortable(dst, x []float32) {
 }
 
 func packRowPortable(dst unsafe.Pointer, x []float32, step int) {
-	for len(x) > 0 {
-		out := unsafe.Slice((*float32)(dst), chunkWords)
+	for at := 0; len(x) > 0; at += step {
+		out := unsafe.Slice((*float32)(unsafe.Add(dst, at)), chunkWords)
 		n := copy(out, x)
 		clear(out[n:])
-		x, dst = x[n:], unsafe.Add(dst, step)
+		x = x[n:]
 	}
 }
 
 func packRoundPortable(dst unsafe.Pointer, x []float32, step int) {
-	for len(x) > 0 {
-		out := unsafe.Slice((*float32)(dst), chunkWords)
+	for at := 0; len(x) > 0; at += step {
+		out := unsafe.Slice((*float32)(unsafe.Add(dst, at)), chunkWords)
 		n := min(chunkWords, len(x))
 		for i, v := range x[:n] {
 			out[i] = fromBF16(roundBF16(v))
 		}
 		clear(out[n:])
-		x, dst = x[n:], unsafe.Add(dst, step)
+		x = x[n:]
 	}
 }
 
