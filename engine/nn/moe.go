@@ -7,15 +7,15 @@ import (
 )
 
 // MoE routes every token to the TopK of its experts that a softmax over the router's scores likes best, and adds their
-// outputs up by those probabilities.
+// outputs up by those probabilities, which are not renormalised.
 type MoE struct {
 	Router  Linear    // [E, D]
 	Experts []*SwiGLU // [E]
 	TopK    int
 	// Bias, when not nil, is added to the probabilities, for the choice and as weight.
-	Bias        []float32 // [E]
-	Renormalise bool      // make the chosen weights sum to 1
-	Scale       float32   // of the weights
+	Bias []float32 // [E]
+	// Shared, when not nil, serves every token with weight 1.
+	Shared *SwiGLU
 
 	watch func(router tensor.Tensor)
 	host  []float32   // [T, E]
@@ -56,6 +56,11 @@ func (m *MoE) Apply(be tensor.Backend, h tensor.Tensor) {
 		be.Scatter(out, sum, rows)
 		be.Release(inner)
 	}
+	if m.Shared != nil {
+		m.Shared.Apply(be, h)
+		be.Add(h, out)
+		return
+	}
 	be.Copy(h, out)
 }
 
@@ -86,7 +91,6 @@ func (m *MoE) route(be tensor.Backend, scores tensor.Tensor, t int) {
 // choose gives token i to the TopK largest of p; equal ones go to the lower expert.
 func (m *MoE) choose(i int, p []float32) {
 	clear(m.taken)
-	sum := float32(0)
 	for range m.TopK {
 		best := -1
 		for e, v := range p {
@@ -95,16 +99,11 @@ func (m *MoE) choose(i int, p []float32) {
 			}
 		}
 		m.taken[best] = true
-		sum += p[best]
-	}
-	scale := m.Scale
-	if m.Renormalise && sum > 0 {
-		scale /= sum
 	}
 	for e, take := range m.taken {
 		if take {
 			m.rows[e] = append(m.rows[e], i)
-			m.share[e] = append(m.share[e], p[e]*scale)
+			m.share[e] = append(m.share[e], p[e])
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"unmask/engine"
 	"unmask/engine/models/llama"
@@ -17,19 +18,17 @@ import (
 
 // config are the fields beyond those of the parent.
 type config struct {
-	Dense     int      `json:"dense_intermediate_size"`
-	Width     int      `json:"expert_intermediate_size"`
-	Experts   int      `json:"num_experts"`
-	TopK      int      `json:"num_experts_per_tok"`
-	Sparse    layers   `json:"moe_layer_freq"`
-	Score     string   `json:"moe_router_score_function"`
-	Bias      bool     `json:"moe_router_enable_expert_bias"`
-	Normalise bool     `json:"norm_topk_prob"`
-	Scale     *float64 `json:"routed_scaling_factor"`
-	Shared    *int     `json:"shared_expert_intermediate_size"`
-	Groups    *int     `json:"router_num_group"`
-	QKNorm    bool     `json:"qk_layernorm"`
-	Clip      *float64 `json:"clip_qkv"`
+	Dense   int      `json:"dense_intermediate_size"`
+	Width   int      `json:"expert_intermediate_size"`
+	Experts int      `json:"num_experts"`
+	TopK    int      `json:"num_experts_per_tok"`
+	Sparse  layers   `json:"moe_layer_freq"`
+	Score   string   `json:"moe_router_score_function"`
+	Bias    bool     `json:"moe_router_enable_expert_bias"`
+	Shared  *int     `json:"shared_expert_intermediate_size"`
+	Groups  *int     `json:"router_num_group"`
+	QKNorm  bool     `json:"qk_layernorm"`
+	Clip    *float64 `json:"clip_qkv"`
 }
 
 // layers says which layers are sparse: a list of 0 and 1, or n for every n-th.
@@ -105,8 +104,6 @@ func parse(data []byte, path string, tensors int) (*config, error) {
 	switch {
 	case e.Score != "softmax":
 		return nil, unsupported("moe_router_score_function "+e.Score, "softmax")
-	case e.Shared != nil && *e.Shared > 0:
-		return nil, unsupported("shared_expert_intermediate_size", "routed experts alone")
 	case e.Groups != nil && *e.Groups > 1:
 		return nil, unsupported("router_num_group", "one group")
 	case e.Clip != nil:
@@ -121,21 +118,30 @@ func parse(data []byte, path string, tensors int) (*config, error) {
 
 // load binds one sparse feed-forward.
 func (e *config) load(b *weights.Binder, be tensor.Backend, at string, d int) *nn.MoE {
-	m := &nn.MoE{
-		Router: nn.LoadLinear(b, at+".gate", e.Experts, d, false),
-		TopK:   e.TopK, Renormalise: e.Normalise, Scale: 1,
-	}
-	if e.Scale != nil {
-		m.Scale = float32(*e.Scale)
-	}
+	m := &nn.MoE{Router: nn.LoadLinear(b, at+".gate", e.Experts, d, false), TopK: e.TopK}
 	if e.Bias {
-		if bias := b.Tensor(at+".gate.expert_bias", e.Experts); bias != nil {
+		if bias := b.Tensor(first(b, at+".expert_bias", at+".gate.expert_bias"), e.Experts); bias != nil {
 			m.Bias = make([]float32, e.Experts)
 			be.Download(m.Bias, bias)
 		}
+	}
+	if e.Shared != nil && *e.Shared > 0 {
+		shared := first(b, at+".shared_expert.gate_proj.weight", at+".shared_experts.gate_proj.weight")
+		m.Shared = llama.SwiGLU(b, strings.TrimSuffix(shared, ".gate_proj.weight"), d, *e.Shared)
 	}
 	for i := range e.Experts {
 		m.Experts = append(m.Experts, llama.SwiGLU(b, fmt.Sprintf("%s.experts.%d", at, i), d, e.Width))
 	}
 	return m
+}
+
+// first is the one of names that the checkpoint holds, or the first. The released checkpoint has neither bias nor shared
+// expert, so their names are those of its two relatives.
+func first(b *weights.Binder, names ...string) string {
+	for _, n := range names {
+		if b.Has(n) {
+			return n
+		}
+	}
+	return names[0]
 }
