@@ -98,6 +98,10 @@ type Input struct {
 	Keep   bool // keep keys and values of this pass for later Active passes
 	// Until bounds the keys of an Active pass: positions in [Until, L) are not attended to. 0 means L.
 	Until int
+	// Block, when positive, makes attention block-causal: position q sees position k where block(k) <= block(q), with
+	// block(i) = floor((i-Origin)/Block). Block diffusion runs so, see [Spec.Block]. Origin is a position of row 0 and is
+	// shifted by WantOther in row 1.
+	Block, Origin int
 }
 
 // Rows is the number of rows in in.

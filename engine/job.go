@@ -153,18 +153,21 @@ type ModelRef struct {
 
 // Spec describes a loaded model.
 type Spec struct {
-	Name       string            `json:"name"`
-	Family     string            `json:"family"` // row of models.All: "llada", "mmada"
-	Hash       string            `json:"hash"`   // sha256 of the weights, hex
-	Params     int64             `json:"params"`
-	Bytes      int64             `json:"bytes"` // held in memory
-	DType      string            `json:"dtype"` // arithmetic
-	Device     string            `json:"device"`
-	Layers     int               `json:"layers"`
-	Width      int               `json:"width"`
-	Heads      int               `json:"heads"`
-	Vocab      int               `json:"vocab"`
-	MaxLen     int               `json:"max_len"`
+	Name   string `json:"name"`
+	Family string `json:"family"` // row of models.All: "llada", "mmada"
+	Hash   string `json:"hash"`   // sha256 of the weights, hex
+	Params int64  `json:"params"`
+	Bytes  int64  `json:"bytes"` // held in memory
+	DType  string `json:"dtype"` // arithmetic
+	Device string `json:"device"`
+	Layers int    `json:"layers"`
+	Width  int    `json:"width"`
+	Heads  int    `json:"heads"`
+	Vocab  int    `json:"vocab"`
+	MaxLen int    `json:"max_len"`
+	// Block is the block length that a block-diffusion model was trained with: its passes set [Input].Block to the run's
+	// block length, which is Block unless the run says otherwise. 0: attention is full.
+	Block      int               `json:"block,omitempty"`
 	Mask       Token             `json:"mask"`
 	End        []Token           `json:"end"` // tokens that end an answer
 	Tasks      []Task            `json:"tasks"`

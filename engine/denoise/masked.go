@@ -53,10 +53,12 @@ var _ engine.Process = (*Masked)(nil)
 // pass. A guided pass counts as two.
 //
 // Options used: Steps, Block, Schedule, Temperature, TopP, TopK, Guidance, Seed, Cache, StopAtEnd, EndPenalty, BanEnd,
-// Ban, Alternatives. Zero Steps unmask one position a pass; zero Block is one block. With StopAtEnd the run ends once an
-// end token is committed with no mask before it in the answer; what is masked after it takes the end token.
+// Ban, Alternatives. Zero Steps unmask one position a pass; zero Block is the model's block length, or one block. With
+// StopAtEnd the run ends once an end token is committed with no mask before it in the answer; what is masked after it
+// takes the end token.
 func (m *Masked) Steps(ctx context.Context, seq *engine.Sequence, o engine.Options) iter.Seq2[engine.Step, error] {
 	return func(yield func(engine.Step, error) bool) {
+		o := m.blocks(o)
 		blocks, err := m.plan(seq, o)
 		if err != nil {
 			yield(engine.Step{}, fmt.Errorf("denoise: %w", err))
@@ -78,6 +80,14 @@ func (m *Masked) Steps(ctx context.Context, seq *engine.Sequence, o engine.Optio
 			}
 		}
 	}
+}
+
+// blocks gives a block-diffusion model the block length that it was trained with, where o has none.
+func (m *Masked) blocks(o engine.Options) engine.Options {
+	if o.Block == 0 {
+		o.Block = m.Model.Spec().Block
+	}
+	return o
 }
 
 // run is the state of one run.
@@ -222,6 +232,9 @@ func (r *run) pass(ctx context.Context, b *block, i int) (engine.Step, error) {
 func (r *run) predict(ctx context.Context, b *block, i int) (*engine.Prediction, error) {
 	r.candidates(b)
 	r.rows()
+	if r.spec.Block > 0 {
+		r.input.Block, r.input.Origin = r.o.Block, b.answer.Lo
+	}
 	r.reuse(b, i)
 	logits, err := r.Model.Forward(ctx, r.input)
 	if err != nil {

@@ -47,7 +47,7 @@ func (b *block) left(i int) int {
 // Passes is how many forward passes a run over seq is planned to take; a guided one counts twice. Samplers that count by
 // their own rule take fewer or more.
 func (m *Masked) Passes(seq *engine.Sequence, o engine.Options) (int, error) {
-	blocks, err := m.plan(seq, o)
+	blocks, err := m.plan(seq, m.blocks(o))
 	if err != nil {
 		return 0, fmt.Errorf("denoise: %w", err)
 	}

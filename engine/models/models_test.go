@@ -265,7 +265,7 @@ func TestFamilies(t *testing.T) {
 		mask         engine.Token
 		end          []engine.Token
 		shift        bool
-		causal       int
+		block        int
 	}{
 		{"dream", "dream", 543, []engine.Token{520, 522}, true, 0},
 		{"dllm-a2d-qwen3-mdlm", "a2d", 456, []engine.Token{432, 430}, false, 0},
@@ -274,8 +274,8 @@ func TestFamilies(t *testing.T) {
 	} {
 		m := open(t, c.name, OpenOptions{DType: "f32"})
 		s := m.Spec()
-		if s.Family != c.family || s.Mask != c.mask || !slices.Equal(s.End, c.end) || m.Stack.Config.Shift != c.shift || m.Stack.Config.Causal != c.causal {
-			t.Errorf("%s: family %s, mask %d, end %v, shift %t, causal %d", c.name, s.Family, s.Mask, s.End, m.Stack.Config.Shift, m.Stack.Config.Causal)
+		if s.Family != c.family || s.Mask != c.mask || !slices.Equal(s.End, c.end) || m.Stack.Config.Shift != c.shift || s.Block != c.block {
+			t.Errorf("%s: family %s, mask %d, end %v, shift %t, block %d", c.name, s.Family, s.Mask, s.End, m.Stack.Config.Shift, s.Block)
 		}
 		if len(s.Hash) != 64 || s.Params < 40000 || s.MaxLen < 256 {
 			t.Errorf("%s: %+v", c.name, s)

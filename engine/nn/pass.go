@@ -21,8 +21,21 @@ type pass struct {
 }
 
 // part is what a pass does with one row: positions [lo, hi) are fed as rows from first on, and attend to positions
-// [0, until) of keys that begin at key.
-type part struct{ base, lo, hi, first, key, until int }
+// [0, until) of keys that begin at key. block and origin are engine.Input's.
+type part struct{ base, lo, hi, first, key, until, block, origin int }
+
+// number is the block that position i lies in.
+func (x part) number(i int) int {
+	d := i - x.origin
+	n := d / x.block
+	if d < 0 && d%x.block != 0 {
+		n--
+	}
+	return n
+}
+
+// end is where the block of position i ends.
+func (x part) end(i int) int { return x.origin + (x.number(i)+1)*x.block }
 
 // plan checks in and fills s.pass and the cache's row table.
 func (s *Stack) plan(in engine.Input) error {
@@ -66,12 +79,15 @@ func (s *Stack) plan(in engine.Input) error {
 
 // part is row r of in, whose tokens begin at base.
 func (s *Stack) part(in engine.Input, r, base int) (part, error) {
-	n, first := s.pass.lens[r], len(s.pass.ids)
-	if in.Active == (engine.Span{}) {
-		return part{base: base, hi: n, first: first, key: first, until: n}, nil
+	n, first, shift := s.pass.lens[r], len(s.pass.ids), r*in.WantOther
+	if in.Block < 0 {
+		return part{}, fmt.Errorf("block length %d", in.Block)
 	}
-	shift := r * in.WantOther
-	x := part{base: base, lo: in.Active.Lo + shift, hi: in.Active.Hi + shift, first: first, key: base, until: n}
+	x := part{base: base, hi: n, first: first, key: first, until: n, block: in.Block, origin: in.Origin + shift}
+	if in.Active == (engine.Span{}) {
+		return x, nil
+	}
+	x.lo, x.hi, x.key = in.Active.Lo+shift, in.Active.Hi+shift, base
 	if in.Until > 0 {
 		x.until = in.Until + shift
 	}
@@ -81,8 +97,8 @@ func (s *Stack) part(in engine.Input, r, base int) (part, error) {
 	if s.Config.Shift && x.lo > 0 {
 		x.lo-- // the logits of position lo are the output at lo-1
 	}
-	if c := s.Config.Causal; c > 0 {
-		x.until = min(x.until, ((x.hi-1)/c+1)*c)
+	if in.Block > 0 {
+		x.until = min(x.until, x.end(x.hi-1))
 	}
 	return x, nil
 }
@@ -249,12 +265,8 @@ func (s *Stack) needsTable(hide []bool) bool {
 	if s.forceSee != nil || hide != nil && s.Config.Pads == PadsSeeAll {
 		return true
 	}
-	c := s.Config.Causal
-	if c == 0 {
-		return false
-	}
 	for _, x := range s.pass.row {
-		if x.lo/c != (x.hi-1)/c || x.until > (x.lo/c+1)*c {
+		if x.block > 0 && (x.number(x.lo) != x.number(x.hi-1) || x.until > x.end(x.lo)) {
 			return true
 		}
 	}
@@ -266,7 +278,7 @@ func (s *Stack) sees(hide []bool, x part, q, k int) bool {
 	if s.forceSee != nil {
 		return s.forceSee(q, k)
 	}
-	if c := s.Config.Causal; c > 0 && k/c > q/c {
+	if x.block > 0 && x.number(k) > x.number(q) {
 		return false
 	}
 	if hide == nil {

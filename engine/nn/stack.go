@@ -32,9 +32,6 @@ type Stack struct {
 type Config struct {
 	Vocab, Width, Layers int
 	MaxLen               int // longest row
-	// Causal limits attention: a query sees the keys whose block number, position / Causal, is not above its own. 0: all
-	// keys; 1: ordinary causal attention.
-	Causal int
 	// Pads says what rows that Input.Hide marks attend to themselves; their outputs are never wanted by a run.
 	Pads PadRule
 	// SkipPads numbers positions over visible tokens only; pads take position SkipPad. Otherwise every position counts.

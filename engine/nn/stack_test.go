@@ -194,21 +194,35 @@ func TestActiveEqualsFull(t *testing.T) {
 	}
 }
 
-// TestUntilIsExactUnderBlockCausality: with block-causal attention a block's pass over the kept keys up to its end equals
+// TestBlockPassIsExact: with block-causal attention a pass over one block, with the kept keys up to its end, equals
 // the whole pass, which is what block diffusion relies on.
-func TestUntilIsExactUnderBlockCausality(t *testing.T) {
-	s := newStack(t, func(c *Config) { c.Causal = 4 })
+func TestBlockPassIsExact(t *testing.T) {
+	s := newStack(t, nil)
+	for _, origin := range []int{0, 5, 6} { // the last two cut the first block short
+		tokens := ids(7, 18)
+		in := engine.Input{Tokens: tokens, Keep: true, Block: 4, Origin: origin}
+		full := run(t, s, in)[0]
+		lo := 8 + origin%4
+		in.Keep, in.Active = false, engine.Span{Lo: lo, Hi: lo + 4}
+		want := at(full, lo, lo+1, lo+2, lo+3)
+		if block := run(t, s, in)[0]; !slices.Equal(block, want) {
+			t.Errorf("origin %d: block pass differs by %g", origin, worst(block, want))
+		}
+		// What follows the block must not matter, and what comes before it is padded where the official code pads.
+		pad := (4 - origin%4) % 4
+		hide := make([]bool, pad+lo+4)
+		for i := range pad {
+			hide[i] = true
+		}
+		s.Config.Pads, s.Config.SkipPads = PadsSeeNothing, true
+		short := run(t, s, engine.Input{Tokens: slices.Concat(ids(8, pad), tokens[:lo+4]), Hide: hide, Block: 4})[0]
+		if d := worst(at(short, pad+lo, pad+lo+1, pad+lo+2, pad+lo+3), want); d > 1e-5 {
+			t.Errorf("origin %d: padded and without what follows: %g", origin, d)
+		}
+		s.Config.Pads, s.Config.SkipPads = PadsSeeTokens, false
+	}
 	tokens := ids(7, 16)
-	full := run(t, s, engine.Input{Tokens: tokens, Keep: true})[0]
-	block := run(t, s, engine.Input{Tokens: tokens, Active: engine.Span{Lo: 8, Hi: 12}, Until: 12})[0]
-	if want := at(full, 8, 9, 10, 11); !slices.Equal(block, want) {
-		t.Errorf("block pass differs by %g", worst(block, want))
-	}
-	// What follows the block must not matter.
-	short := run(t, s, engine.Input{Tokens: tokens[:12]})[0]
-	if d := worst(at(short, 8, 9, 10, 11), block); d > 1e-5 {
-		t.Errorf("without what follows: %g", d)
-	}
+	full := run(t, s, engine.Input{Tokens: tokens, Block: 4})[0]
 	if d := worst(run(t, newStack(t, nil), engine.Input{Tokens: tokens})[0], full); d < 1e-3 {
 		t.Errorf("block-causal attention changes nothing (%g)", d)
 	}
@@ -273,6 +287,7 @@ func TestForwardRefusesBadInput(t *testing.T) {
 		{"want", engine.Input{Tokens: ok, Want: []int{8}}, "wanted position 8"},
 		{"want order", engine.Input{Tokens: ok, Want: []int{3, 3}}, "not ascending"},
 		{"want of row 1", engine.Input{Tokens: ok, Lens: []int{6, 2}, Want: []int{5}}, "row 1"},
+		{"block", engine.Input{Tokens: ok, Block: -1}, "block length -1"},
 		{"hide", engine.Input{Tokens: ok, Hide: make([]bool, 7)}, "7 entries"},
 		{"no cache", engine.Input{Tokens: ok, Active: engine.Span{Lo: 1, Hi: 2}}, "Keep"},
 	} {

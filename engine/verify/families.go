@@ -49,7 +49,7 @@ func verifyForwards(ctx context.Context, f *folder, n *network) error {
 	defer func() { n.Stack.Config = config }()
 	n.Stack.Config.Shift = false
 	for i := 0; f.has(fmt.Sprintf("forward%d.input_ids", i)); i++ {
-		if err := verifyForward(ctx, f, n, fmt.Sprintf("forward%d.", i), nil); err != nil {
+		if err := verifyForward(ctx, f, n, fmt.Sprintf("forward%d.", i), nil, 0); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func verifyForwards(ctx context.Context, f *folder, n *network) error {
 	if err != nil {
 		return err
 	}
-	if err := verifyForward(ctx, f, n, "padded.", pads); err != nil {
+	if err := verifyForward(ctx, f, n, "padded.", pads, 0); err != nil {
 		return err
 	}
 	if f.has("padded.position_ids") {
@@ -70,12 +70,12 @@ func verifyForwards(ctx context.Context, f *folder, n *network) error {
 }
 
 // verifyForward checks one pass over prefix+"input_ids": its activations and logits.
-func verifyForward(ctx context.Context, f *folder, n *network, prefix string, hide []bool) error {
+func verifyForward(ctx context.Context, f *folder, n *network, prefix string, hide []bool, block int) error {
 	in, err := f.tokens(prefix + "input_ids")
 	if err != nil {
 		return err
 	}
-	in.Hide = hide
+	in.Hide, in.Block = hide, block
 	logits, err := n.forward(ctx, in)
 	if err != nil {
 		return err
@@ -113,14 +113,12 @@ func verifyBlockNetwork(ctx context.Context, f *folder, n *network) error {
 		if err != nil {
 			return err
 		}
-		n.Stack.Config.Causal = block
-		if err := verifyForward(ctx, f, n, prefix, hide); err != nil {
+		if err := verifyForward(ctx, f, n, prefix, hide, block); err != nil {
 			return err
 		}
 		f.equal(prefix+"position_ids", positions(n))
 	}
-	n.Stack.Config.Causal = 0
-	if err := verifyForward(ctx, f, n, "bidirectional.", nil); err != nil {
+	if err := verifyForward(ctx, f, n, "bidirectional.", nil, 0); err != nil {
 		return err
 	}
 	return verifyForced(ctx, f, n, "training_layout.")
@@ -173,7 +171,7 @@ func verifyForced(ctx context.Context, f *folder, n *network, prefix string) err
 	}
 	n.Stack.Force(at, func(q, k int) bool { return mask[q*l+k] != 0 })
 	defer n.Stack.Force(nil, nil)
-	return verifyForward(ctx, f, n, prefix, nil)
+	return verifyForward(ctx, f, n, prefix, nil, 0)
 }
 
 // prefix is what a call without cache was given.
@@ -188,7 +186,6 @@ func verifyBlockCalls(ctx context.Context, f *folder, n *network, run string, bl
 	config := n.Stack.Config
 	defer func() { n.Stack.Config = config }()
 	n.Stack.Config.Pads, n.Stack.Config.SkipPads, n.Stack.Config.SkipPad = nn.PadsSeeNothing, true, 0
-	n.Stack.Config.Causal = block
 	kept := make([]prefix, sides)
 	for i := 0; ; i++ {
 		call := fmt.Sprintf("run.%s.call.%03d.", run, i)
@@ -214,13 +211,13 @@ func verifyBlockCalls(ctx context.Context, f *folder, n *network, run string, bl
 				return err
 			}
 			*side = prefix{tokens: in.Tokens, hide: hide}
-			if err := verifyForward(ctx, f, n, call, hide); err != nil {
+			if err := verifyForward(ctx, f, n, call, hide, block); err != nil {
 				return err
 			}
 			f.equal(call+"position_ids", positions(n))
 			continue
 		}
-		if err := verifyBlockCall(ctx, f, n, call, side, in.Tokens, mask, shape); err != nil {
+		if err := verifyBlockCall(ctx, f, n, call, side, block, in.Tokens, mask, shape); err != nil {
 			return err
 		}
 	}
@@ -228,7 +225,7 @@ func verifyBlockCalls(ctx context.Context, f *folder, n *network, run string, bl
 
 // verifyBlockCall checks a pass over block after its prefix. The cache is filled by a pass whose block holds other tokens:
 // under block-causal attention the prefix cannot know.
-func verifyBlockCall(ctx context.Context, f *folder, n *network, call string, p *prefix, block []engine.Token, mask, shape []int) error {
+func verifyBlockCall(ctx context.Context, f *folder, n *network, call string, p *prefix, length int, block []engine.Token, mask, shape []int) error {
 	l, lo := len(block), len(p.tokens)
 	if shape[3] != lo+l {
 		return fmt.Errorf("%sattention_mask: shape %v for %d tokens after %d", call, shape, l, lo)
@@ -237,6 +234,7 @@ func verifyBlockCall(ctx context.Context, f *folder, n *network, call string, p 
 		Tokens: append(append([]engine.Token(nil), p.tokens...), make([]engine.Token, l)...),
 		Hide:   append(append([]bool(nil), p.hide...), make([]bool, l)...),
 		Keep:   true,
+		Block:  length,
 	}
 	if _, err := n.forward(ctx, in); err != nil {
 		return err

@@ -172,8 +172,6 @@ func verifyPadded(ctx context.Context, f *folder, n *network) error {
 	if err != nil {
 		return err
 	}
-	config := n.Stack.Config
-	defer func() { n.Stack.Config = config }()
 	for _, way := range []struct {
 		name   string
 		hide   []bool
@@ -187,7 +185,7 @@ func verifyPadded(ctx context.Context, f *folder, n *network) error {
 		if len(f.names(prefix)) == 0 {
 			continue
 		}
-		in.Hide, n.Stack.Config.Causal = way.hide, way.causal
+		in.Hide, in.Block = way.hide, way.causal
 		logits, err := n.forward(ctx, in)
 		if err != nil {
 			return err

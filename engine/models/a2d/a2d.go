@@ -47,9 +47,10 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
+	spec := engine.Spec{Mask: mask, End: v.End(c.VocabSize, c.EOS...), Tasks: []engine.Task{engine.Chat, engine.Infill}}
 	if strings.Contains(strings.ToLower(filepath.Base(src.Path())), "bd3lm") {
-		s.Config.Causal = Block
+		spec.Block = Block
 		s.Config.Pads, s.Config.SkipPads = nn.PadsSeeNothing, true
 	}
-	return s, engine.Spec{Mask: mask, End: v.End(c.VocabSize, c.EOS...), Tasks: []engine.Task{engine.Chat, engine.Infill}}, nil
+	return s, spec, nil
 }
