@@ -61,9 +61,29 @@ func Draw(dst *image.RGBA, b Box) {
 	x1, y1 := min(floor(b.X+b.W+1)+1, r.Max.X), min(floor(b.Y+b.H+1)+1, r.Max.Y)
 	fill, line := premultiply(b.Fill), premultiply(b.Line)
 	lined := b.Width > 0 && b.Line.A > 0
+	var solid [4]uint8 // of a pixel that the fill covers wholly, where it is opaque
+	for i := range solid {
+		solid[i] = uint8(fill[i]*255 + .5)
+	}
 	for y := y0; y < y1; y++ {
+		in0, in1 := b.inside(float32(y) + .5)
 		at := dst.PixOffset(x0, y)
 		for x := x0; x < x1; x, at = x+1, at+4 {
+			pix := dst.Pix[at : at+4 : at+4]
+			if x >= in0 && x < in1 {
+				if b.Fill.A == 255 {
+					copy(pix, solid[:])
+					continue
+				}
+				if b.Fill.A == 0 {
+					continue
+				}
+				keep := 1 - fill[3]
+				for i := range 4 {
+					pix[i] = uint8(fill[i]*255 + float32(pix[i])*keep + .5)
+				}
+				continue
+			}
 			d := b.distance(float32(x)+.5, float32(y)+.5)
 			outer := clamp(.5 - d)
 			if outer == 0 {
@@ -74,13 +94,25 @@ func Draw(dst *image.RGBA, b Box) {
 				inner = clamp(.5 - d - b.Width)
 				edge = outer - inner
 			}
-			pix := dst.Pix[at : at+4 : at+4]
 			keep := 1 - (fill[3]*inner + line[3]*edge)
 			for i := range 4 {
 				pix[i] = uint8((fill[i]*inner+line[i]*edge)*255 + float32(pix[i])*keep + .5)
 			}
 		}
 	}
+}
+
+// inside are pixel columns [x0, x1) whose middles, in the row with its middle at y, are inside the line of a rounded box by
+// half a pixel at least, so that the fill covers them wholly. It may name fewer than there are, and none for triangles.
+func (b *Box) inside(y float32) (x0, x1 int) {
+	m := b.Width + .5
+	if b.Shape != Rounded || y < b.Y+m || y > b.Y+b.H-m {
+		return 0, 0
+	}
+	if r := min(b.Radius, b.W/2, b.H/2); y < b.Y+r || y > b.Y+b.H-r {
+		m = max(m, r)
+	}
+	return int(math.Ceil(float64(b.X + m - .5))), floor(b.X+b.W-m-.5) + 1
 }
 
 // Fill makes every pixel of dst c.

@@ -96,3 +96,19 @@ func TestOutside(t *testing.T) {
 		t.Fatal("a box larger than the picture covers it")
 	}
 }
+
+// TestFastPath: the columns that are filled without asking for their distance are those that it would fill.
+func TestFastPath(t *testing.T) {
+	for i := range 400 {
+		f := func(k, n int) float32 { return float32((i*k)%n) * .37 }
+		b := Box{X: f(7, 11), Y: f(5, 13), W: 4 + f(3, 60), H: 4 + f(11, 40), Radius: f(13, 20), Width: f(2, 7)}
+		for y := range 40 {
+			x0, x1 := b.inside(float32(y) + .5)
+			for x := x0; x < x1; x++ {
+				if d := b.distance(float32(x)+.5, float32(y)+.5); d > -.5-b.Width+1e-4 {
+					t.Fatalf("%+v: (%d, %d) is at distance %g", b, x, y, d)
+				}
+			}
+		}
+	}
+}
