@@ -183,6 +183,10 @@ type Reviewer interface{ ReviewsCommitted() bool }
 // more where masks are left after the plan.
 type Counter interface{ CountsItself() bool }
 
+// Polisher is implemented by samplers that may go on after a block's last mask is gone: up to ExtraPasses more passes, as
+// long as each changes something.
+type Polisher interface{ ExtraPasses() int }
+
 // View is what a sampler may know about the run.
 type View struct {
 	Step, Steps int // within the block; Step >= Steps in the passes of a Counter beyond the plan

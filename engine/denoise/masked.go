@@ -99,10 +99,13 @@ type run struct {
 	end     []engine.Token
 	reviews bool // the sampler sees committed positions
 	counts  bool // the sampler counts by its own rule
+	extra   int  // passes that the sampler may make after a block's last mask
 
 	index, nfe, masked int // steps and passes so far, masks left in the sequence
 	ended              bool
 	err                error
+	changed            bool // the last pass changed something
+	polished           int  // passes of this block that began without a mask
 
 	// Memory that is reused from step to step.
 	input      engine.Input
@@ -132,6 +135,9 @@ func newRun(m *Masked, seq *engine.Sequence, o engine.Options) *run {
 	if s, ok := m.Sampler.(engine.Counter); ok {
 		r.counts = s.CountsItself()
 	}
+	if s, ok := m.Sampler.(engine.Polisher); ok {
+		r.extra = s.ExtraPasses()
+	}
 	for i, t := range seq.Tokens {
 		if r.isMasked(i, t) {
 			r.masked++
@@ -158,6 +164,7 @@ func (r *run) isMasked(pos int, t engine.Token) bool { return t == r.spec.Mask &
 // passes makes the passes of block b. An error ends it and is left in r.err.
 func (r *run) passes(ctx context.Context, b *block) iter.Seq[engine.Step] {
 	return func(yield func(engine.Step) bool) {
+		r.changed, r.polished = false, 0
 		for i := 0; r.more(b, i); i++ {
 			step, err := r.pass(ctx, b, i)
 			if err != nil {
@@ -171,7 +178,7 @@ func (r *run) passes(ctx context.Context, b *block) iter.Seq[engine.Step] {
 	}
 }
 
-// more reports whether block b needs a pass number i; it sets r.err when it does and may not have one.
+// more reports whether block b gets a pass number i; it sets r.err when the block needs one and may not have it.
 func (r *run) more(b *block, i int) bool {
 	if r.err != nil {
 		return false
@@ -187,7 +194,8 @@ func (r *run) more(b *block, i int) bool {
 	}
 	second := r.Quirks.SecondPass && i == 1 && cached(r.o.Cache)
 	if left == 0 && !second {
-		return false
+		r.polished++
+		return r.changed && r.polished <= r.extra
 	}
 	if i >= b.steps && !r.counts {
 		r.err = fmt.Errorf("block [%d, %d): the plan has no quota for pass %d of %d; %d positions are masked",
@@ -213,11 +221,13 @@ func (r *run) pass(ctx context.Context, b *block, i int) (engine.Step, error) {
 	r.penalise(b, p)
 	d := &r.decision
 	d.Reset()
-	r.Sampler.Select(r.view(b, i), p, d)
+	v := r.view(b, i)
+	r.Sampler.Select(v, p, d)
 	r.restore(p)
 	step.Changes = r.apply(p, d)
-	if len(step.Changes) == 0 && i >= b.steps && r.masked > 0 && !r.Quirks.SecondPass {
-		return step, fmt.Errorf("step %d: the sampler changes nothing and %d positions are masked", r.index, r.masked)
+	r.changed = len(step.Changes) > 0
+	if len(step.Changes) == 0 && i >= b.steps && v.Masked > 0 {
+		return step, fmt.Errorf("step %d: the sampler changes nothing and %d positions of the block are masked", r.index, v.Masked)
 	}
 	if r.o.StopAtEnd && b.span.Modality == engine.Text {
 		step.Changes = r.stop(b, step.Changes)

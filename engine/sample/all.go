@@ -83,6 +83,64 @@ var All = []Entry{
 			return &Factor{Factor: p["factor"], Quota: p["at_least"] == 1, Edge: p["edge"] == 1}, nil
 		},
 	},
+	{
+		Name: "entropy_bound", Title: "Entropy bound", Paper: "arXiv:2505.24857",
+		Doc: "Unmasks the most certain positions together while their entropies add up to little.",
+		Params: []Param{
+			{
+				Name: "bound", Title: "Bound", Max: 20, Default: 0.1,
+				Doc:  "Entropy in nats that a group may hold besides its largest; higher is faster and less exact.",
+				More: "The n most certain, n the largest with H(1) + ... + H(n-1) <= bound; at least one.",
+			},
+			atLeast,
+		},
+		Adaptive: true,
+		New: func(p engine.Params) (engine.Sampler, error) {
+			return &EntropyBound{Bound: p["bound"], Quota: p["at_least"] == 1}, nil
+		},
+	},
+	{
+		Name: "edit", Title: "Threshold with editing", Paper: "arXiv:2512.15745",
+		Doc: "Unmasks by confidence and replaces tokens that the model has come to doubt.",
+		Params: []Param{
+			{
+				Name: "threshold", Title: "Threshold", Max: 1, Default: 0.95,
+				Doc:  "Probability from which a masked position is unmasked.",
+				More: "LLaDA 2.1: 0.7 and editing 0.5 for quality, 0.5 and editing 0 for speed.",
+			},
+			{
+				Name: "edit", Title: "Editing threshold", Max: 1, Default: 0.9,
+				Doc: "Probability above which another token replaces the one that stands.",
+			},
+			{
+				Name: "extra", Title: "Extra passes", Max: 64, Step: 1, Default: 16,
+				Doc: "The most passes that only edit, after the last mask of a block.",
+			},
+			atLeast,
+		},
+		Adaptive: true,
+		New: func(p engine.Params) (engine.Sampler, error) {
+			return &Edit{
+				Threshold: Threshold{Bar: float32(p["threshold"]), Quota: p["at_least"] == 1},
+				EditBar:   float32(p["edit"]), Extra: int(p["extra"]),
+			}, nil
+		},
+	},
+	{
+		Name: "remdm", Title: "Remasking", Paper: "arXiv:2503.00307",
+		Doc: "Masks some tokens again in every step, so that early mistakes can be taken back.",
+		Params: []Param{
+			{
+				Name: "eta", Title: "Remasking", Max: 1, Default: 0.2,
+				Doc:  "How much is masked again; 0 is low confidence.",
+				More: "ReMDM: sigma = min(eta, m), eta*m, or eta*m shared out by confidence, m = min(1, (1-a_s)/a_t).",
+			},
+			choice("strategy", "Strategy", "Which tokens are masked again.", remaskByConfidence, "capped", "rescaled", "by confidence"),
+		},
+		New: func(p engine.Params) (engine.Sampler, error) {
+			return &ReMDM{Eta: p["eta"], Strategy: int(p["strategy"])}, nil
+		},
+	},
 }
 
 // atLeast chooses the floor of adaptive samplers.

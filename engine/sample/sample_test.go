@@ -88,6 +88,10 @@ func TestDecisions(t *testing.T) {
 		{"factor", engine.Params{"edge": 1}, engine.View{}, []float32{.76, .76, .76, .1}, []int{0, 1, 2, 3}},
 		{"factor", engine.Params{"edge": 1}, engine.View{}, []float32{.76, .1}, []int{0, 1}},
 		{"factor", engine.Params{"edge": 1}, engine.View{}, []float32{.76, .1, .1}, []int{0}},
+		{"entropy_bound", engine.Params{"bound": .35}, engine.View{}, []float32{.2, .9, .1, .3, .3}, []int{0, 2, 3}},
+		{"entropy_bound", engine.Params{"bound": 0}, engine.View{}, []float32{.2, .9, .1}, []int{2}},
+		{"threshold", engine.Params{"threshold": .1, "at_most": 1}, engine.View{Step: 1, Steps: 4, Initial: 8}, []float32{.2, .9, .5, .49, .1, .3}, []int{1, 2}},
+		{"threshold", engine.Params{"threshold": .1, "at_most": 1}, engine.View{Step: 1, Steps: 4, Initial: 8}, []float32{.2, .9, .5, .49, .1, .3, .3}, []int{1, 2, 3}},
 		// three stay masked; the two at the cut are tied, so both are committed
 		{"maskgit", engine.Params{"choice_temperature": 0}, engine.View{Quota: 2, Steps: 4}, []float32{.2, .9, .1, .9, .1}, []int{1, 3}},
 		{"maskgit", engine.Params{"choice_temperature": 0}, engine.View{Quota: 3, Steps: 4}, []float32{.2, .9, .2, .2, .1}, []int{0, 1, 2, 3}},
@@ -97,6 +101,44 @@ func TestDecisions(t *testing.T) {
 	} {
 		if got := decide(t, c.name, c.params, c.view, c.prob); !slices.Equal(got, c.want) {
 			t.Errorf("%s %v, quota %d, %v: %v, want %v", c.name, c.params, c.view.Quota, c.prob, got, c.want)
+		}
+	}
+}
+
+func TestRevision(t *testing.T) {
+	var p engine.Prediction
+	p.Resize(6)
+	copy(p.Prob, []float32{.9, .8, .3, .95, .2, .6})
+	copy(p.Token, []engine.Token{1, 2, 3, 4, 5, 6})
+	for i := range p.Pos {
+		p.Pos[i] = i
+	}
+	v := engine.View{
+		Step: 1, Steps: 4, Quota: 1, Masked: 3, Initial: 6,
+		Committed: []bool{true, false, true, true, false, false}, Current: []engine.Token{1, 9, 3, 8, 9, 9},
+		Noise: sampletest.Noise{.3, .3, .3, .3, .3, .3},
+	}
+	for _, c := range []struct {
+		name                 string
+		params               engine.Params
+		unmask, remask, edit []int
+	}{
+		{"edit", engine.Params{"threshold": .7}, []int{1}, nil, []int{3}},
+		{"edit", engine.Params{"threshold": .7, "edit": .96}, []int{1}, nil, nil},
+		// m = min(1, (2/6)/(3/6)) = 2/3; psi = .9, .3, .05
+		{"remdm", engine.Params{"eta": .5, "strategy": 0}, []int{1, 5, 4}, []int{0, 2}, nil}, // chance .5, room for two
+		{"remdm", engine.Params{"eta": .5, "strategy": 1}, []int{1, 5, 4}, []int{0, 2}, nil}, // chance .333
+		{"remdm", engine.Params{"eta": .5, "strategy": 2}, []int{1, 5, 4}, []int{2, 3}, nil}, // chances .189, .345, .443... by doubt
+		{"remdm", engine.Params{"eta": 0, "strategy": 1}, []int{1}, nil, nil},
+	} {
+		s, err := sample.New(c.name, c.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d engine.Decision
+		s.Select(v, &p, &d)
+		if !slices.Equal(d.Unmask, c.unmask) || !slices.Equal(d.Remask, c.remask) || !slices.Equal(d.Edit, c.edit) {
+			t.Errorf("%s %v: %v", c.name, c.params, d)
 		}
 	}
 }
