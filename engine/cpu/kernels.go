@@ -24,12 +24,12 @@ type kernels struct {
 	pairs bool
 
 	// i8: a: integers as f32, b: i8 [steps][nr]; or, when words is 4, a: four u8 (value + 128) a word, b: four i8 a word,
-	// c: i32. finishI8 then makes floats of c, in place: (c - sums)*mul*w.
+	// c: i32, of which finishI8 makes floats, a tile in place: (c - sums)*units[r]*w.
 	i8       tileFunc
 	words    int                                                          // elements of k in a word of i8
 	maxBits  func(x []float32) uint32                                     // the largest bits of |x|
 	packI8   func(dst unsafe.Pointer, x []float32, step int, mul float32) // as packF32, of x*mul rounded
-	finishI8 func(c, w []float32, sums []int32, mul float32)
+	finishI8 func(rows int, c unsafe.Pointer, ldc int, w, sums, units unsafe.Pointer)
 
 	// packF32 and packBF16 copy a row of activations to chunks of 16 words, step bytes apart, the last one zero padded.
 	packF32, packBF16 func(dst unsafe.Pointer, x []float32, step int)

@@ -228,17 +228,23 @@ func (j *job) packLeft(dst, x, units []float32) {
 	}
 }
 
-// finish turns rows of sums, of strip row lo on and panel p, into results: bytes become numbers, and get their bias.
+// finish turns a tile of sums, rows from lo on and panel p, into results: bytes become numbers, and get their bias.
 func (j *job) finish(c []float32, ldc, p, lo, rows, cols int) {
 	if j.m.dt != tensor.I8 {
 		return
 	}
-	at := p * j.kern.nr
-	for r := range rows {
-		row := c[r*ldc:][:cols]
-		j.kern.finishI8(row, j.m.scales[at:at+cols], j.m.sums[at:at+cols], j.z[lo+r])
-		if j.y != nil {
-			j.kern.add(row, j.y[at:at+cols])
+	nr, m := j.kern.nr, j.m
+	at := p * nr
+	if j.kern.finishI8 != nil {
+		j.kern.finishI8(rows, unsafe.Pointer(&c[0]), ldc, unsafe.Pointer(&m.scales[at]), unsafe.Pointer(&m.sums[at]), unsafe.Pointer(&j.z[lo]))
+	} else {
+		for r := range rows {
+			j.kern.scaleMul(c[r*ldc:][:cols], c[r*ldc:][:cols], m.scales[at:at+cols], j.z[lo+r])
+		}
+	}
+	if j.y != nil {
+		for r := range rows {
+			j.kern.add(c[r*ldc:][:cols], j.y[at:at+cols])
 		}
 	}
 }

@@ -19,7 +19,6 @@ var portable = kernels{
 	words:     1,
 	maxBits:   maxBitsPortable,
 	packI8:    packIntsPortable,
-	finishI8:  finishScaled,
 	packF32:   packRowPortable,
 	packBF16:  packRoundPortable,
 	columns:   columnsPortable,
@@ -119,9 +118,6 @@ func packIntsPortable(dst unsafe.Pointer, x []float32, step int, mul float32) {
 		x, dst = x[n:], unsafe.Add(dst, step)
 	}
 }
-
-// finishScaled is finishI8 of sets whose sums are floats of signed products already.
-func finishScaled(c, w []float32, _ []int32, mul float32) { scaleMulPortable(c, c, w, mul) }
 
 func sumPortable(x []float32) float64 {
 	var s float64

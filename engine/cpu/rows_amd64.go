@@ -216,10 +216,10 @@ func packPairsAVX512(dst unsafe.Pointer, x []float32, step int)
 //go:noescape
 func packBytesAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
 
-// finishBytesAVX512 turns sums of products of bytes into numbers: (c - sums)*mul*w, c being i32 before.
+// finishBytesAVX512 turns a tile of sums of products of bytes into numbers: (c - sums)*units[r]*w, c being i32 before.
 //
 //go:noescape
-func finishBytesAVX512(c []float32, w []float32, sums []int32, mul float32)
+func finishBytesAVX512(rows int, c unsafe.Pointer, ldc int, w, sums, units unsafe.Pointer)
 
 // nextCandidateAVX512 returns the first i with 1-u(key, i) < e[i]*bound, or a little more, or len(e).
 //

@@ -171,20 +171,33 @@ func (r rowFunc) packBytes() {
 	r.p("done:")
 	r.ret()
 
-	r.text("finishBytesAVX512", "(c []float32, w []float32, sums []int32, mul float32)",
-		"turns sums of products of bytes into numbers: (c - sums)*mul*w, c being i32 before.", 76)
-	r.args("c", "w", "sums")
-	r.i("VBROADCASTSS mul+72(FP), Z4")
-	r.loop([]string{"DI", "SI", "DX"}, func(tail bool) {
-		r.load(tail, "DI", 0)
-		r.load(tail, "SI", 1)
-		r.load(tail, "DX", 2)
-		r.i("VPSUBD Z2, Z0, Z0")
-		r.i("VCVTDQ2PS Z0, Z0")
-		r.i("VMULPS Z4, Z0, Z0")
-		r.i("VMULPS Z1, Z0, Z0")
-		r.store(tail, 0, "DI")
-	})
+	r.text("finishBytesAVX512", "(rows int, c unsafe.Pointer, ldc int, w, sums, units unsafe.Pointer)",
+		"turns a tile of sums of products of bytes into numbers: (c - sums)*units[r]*w, c being i32 before.", 48)
+	r.i("MOVQ rows+0(FP), CX")
+	r.i("MOVQ c+8(FP), DI")
+	r.i("MOVQ ldc+16(FP), R8")
+	r.i("MOVQ w+24(FP), SI")
+	r.i("MOVQ sums+32(FP), DX")
+	r.i("MOVQ units+40(FP), R9")
+	r.i("SHLQ $2, R8")
+	for half := range 2 {
+		r.i("VMOVUPS %d(SI), Z%d", 64*half, 2+half)
+		r.i("VMOVUPS %d(DX), Z%d", 64*half, 4+half)
+	}
+	r.p("row:")
+	r.i("VBROADCASTSS (R9), Z6")
+	for half := range 2 {
+		r.i("VMOVUPS %d(DI), Z%d", 64*half, half)
+		r.i("VPSUBD Z%d, Z%d, Z%d", 4+half, half, half)
+		r.i("VCVTDQ2PS Z%d, Z%d", half, half)
+		r.i("VMULPS Z6, Z%d, Z%d", half, half)
+		r.i("VMULPS Z%d, Z%d, Z%d", 2+half, half, half)
+		r.i("VMOVUPS Z%d, %d(DI)", half, 64*half)
+	}
+	r.i("ADDQ R8, DI")
+	r.i("ADDQ $4, R9")
+	r.i("DECQ CX")
+	r.i("JNZ row")
 	r.ret()
 }
 
