@@ -68,7 +68,7 @@ func (c *call) printSpec(s engine.Spec) {
 	for _, t := range s.Tasks {
 		fmt.Fprintf(w, "  %s\n", t)
 		fmt.Fprintf(w, "    defaults  %s\n", optionLine(s.Defaults[t]))
-		for _, p := range presetsOf(s, t) {
+		for _, p := range engine.Presets(s, t) {
 			fmt.Fprintf(w, "    --preset %-8s %s\n", p.Name, optionLine(p.Options))
 		}
 		for _, x := range s.Examples[t] {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"unmask/engine"
 	"unmask/engine/trace"
@@ -189,17 +190,27 @@ func picture(st *run.State) string {
 	return oneLine(b.String())
 }
 
-// oneLine replaces what would move the cursor of a terminal.
+// printable drops control characters but line feed and tab: an answer must not steer a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// oneLine puts a text on one line and drops what would steer a terminal.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n':
 			return '⏎'
-		case r < ' ' || r == 0x7f:
+		case unicode.IsControl(r):
 			return ' '
 		}
 		return r
-	}, s)
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 func (c *call) showJSON(ev engine.Event) error {
@@ -265,11 +276,11 @@ func (c *call) finishText(o *outcome) error {
 			return writeJSON(w, r)
 		}
 		if r.Think != "" {
-			if _, err := fmt.Fprintf(c.err, "thinking: %s\n", strings.TrimSpace(r.Think)); err != nil {
+			if _, err := fmt.Fprintf(c.err, "thinking: %s\n", printable(strings.TrimSpace(r.Think))); err != nil {
 				return err
 			}
 		}
-		if _, err := fmt.Fprintln(w, r.Text); err != nil {
+		if _, err := fmt.Fprintln(w, printable(r.Text)); err != nil {
 			return err
 		}
 		return c.figures(o)

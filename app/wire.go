@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"unmask/assets"
 	"unmask/engine"
 	"unmask/engine/cpu"
+	"unmask/engine/local"
 	"unmask/engine/models"
 	"unmask/engine/tensor"
 	"unmask/engine/weights"
@@ -21,7 +23,13 @@ const version = "0.1.0"
 
 // openSession makes the session of the program: in this process, on the processor. Tests put a scripted one here.
 var openSession = func(cfg Config, log *slog.Logger) (engine.Session, error) {
-	return nil, engine.ErrNoModel
+	return local.New(local.Config{
+		Embedded: assets.Model(),
+		Backend: func(threads int) (tensor.Backend, error) {
+			return cpu.New(cpu.Options{Kernels: cfg.Kernels, Threads: threads})
+		},
+		Log: log,
+	}), nil
 }
 
 // ref names the model of the configuration.
@@ -52,15 +60,16 @@ func openModel(ctx context.Context, cfg Config, be tensor.Backend) (*models.Mode
 // kernelSets are the kernel sets that this processor runs, slowest first.
 func kernelSets() []string { return cpu.Kernels() }
 
-type preset struct {
-	Name    string
-	Options engine.Options
-}
-
-func presetsOf(engine.Spec, engine.Task) []preset { return nil }
-
+// findPreset is the options of a task's preset.
 func findPreset(spec engine.Spec, task engine.Task, name string) (engine.Options, error) {
-	return engine.Options{}, usagef("--preset: %q", name)
+	var names []string
+	for _, p := range engine.Presets(spec, task) {
+		if p.Name == name {
+			return p.Options, nil
+		}
+		names = append(names, p.Name)
+	}
+	return engine.Options{}, usagef("--preset: %q is not one of %s", clip(name), strings.Join(names, ", "))
 }
 
 func writeSheet(w io.Writer, r *run.Run, cfg Config) error { return errors.ErrUnsupported }

@@ -4,8 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tags="-tags=migrated_fynedo"
-export LANG=en_US.UTF-8 UNMASK_REQUIRE_GL="${UNMASK_REQUIRE_GL-1}"
+export UNMASK_REQUIRE_GL="${UNMASK_REQUIRE_GL-1}"
 unset LC_ALL LC_MESSAGES
+export LANG=C.UTF-8 LANGUAGE=en_US # Fyne logs an error for a locale that names no language
 mkdir -p build
 log=build/test.log
 : >"$log"
@@ -24,7 +25,7 @@ stage() {
 
 formatted() {
 	local bad
-	bad=$(gofmt -l app assets engine shaders ui)
+	bad=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 	[ -z "$bad" ] || { printf 'not formatted by gofmt:\n%s\n' "$bad"; return 1; }
 }
 
@@ -37,11 +38,25 @@ gotest() {
 	cat "$out" >>"$log"
 	grep -E '^(ok|FAIL|panic:|[[:space:]]*--- SKIP)|^#|\[build failed\]|DATA RACE' "$out" | grep -v 'no test files' || true
 	if [ "$rc" != 0 ]; then
-		printf -- '---- what failed\n'
-		grep -vE '^(=== |[[:space:]]*--- (PASS|SKIP)|PASS$|ok |\?)' "$out" | tail -200
+		printf -- '---- what failed (everything is in %s)\n' "$log"
+		show_failures "$out"
 	fi
 	rm -f "$out"
 	return "$rc"
+}
+
+# show_failures prints the output of the tests that failed: go test -v prints it between the test's RUN or NAME line and the
+# next one.
+show_failures() {
+	awk '
+		/^[[:space:]]*--- FAIL: / { name = $3; failed[name] = 1; print; next }
+		{ lines[NR] = $0 }
+		/^=== (RUN|NAME|CONT)/ { cur = $3 }
+		{ owner[NR] = cur }
+		/^(panic:|fatal error:|WARNING: DATA RACE|# )/ || /\[build failed\]/ { loud = NR }
+		loud && NR - loud < 60 { print }
+		END { for (i = 1; i <= NR; i++) if (owner[i] in failed && lines[i] !~ /^=== / && n++ < 300) print lines[i] }
+	' "$1"
 }
 
 # Packages that link C (windows, GL) or a database would rebuild those under the race detector, which takes minutes: they
