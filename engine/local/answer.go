@@ -22,70 +22,75 @@ const infillRequest = "Complete the text."
 // planAnswer prepares Chat and Describe: a conversation, with a picture before it or not, and masks for the answer. A chat
 // that has grown too long loses its oldest turns, which the started job shows.
 func (m *model) planAnswer(ctx context.Context, job engine.Job, img *image.NRGBA) (*plan, error) {
-	if job.Task == engine.Describe {
-		if img == nil {
-			return nil, &engine.InputError{Item: "picture", Reason: "there is none to describe"}
-		}
-		if strings.TrimSpace(prompt(job)) == "" {
-			job.Messages = []engine.Message{{Role: "user", Text: m.question()}}
-		}
+	img, err := m.checkMessages(&job, img)
+	if err != nil {
+		return nil, err
 	}
-	for _, msg := range job.Messages {
-		if msg.Image != nil {
-			img = msg.Image.(*image.NRGBA) // plan has made it one; the newest picture counts
-		}
-	}
-	if len(job.Messages) == 0 || strings.TrimSpace(job.Messages[len(job.Messages)-1].Text) == "" && img == nil {
-		return nil, &engine.InputError{Item: "prompt", Reason: "is empty"}
-	}
-	for _, msg := range job.Messages {
-		if !slices.Contains([]string{"", "user", "assistant", "system"}, msg.Role) {
-			return nil, &engine.InputError{Item: "message", Reason: fmt.Sprintf("role %q is none of user, assistant, system", msg.Role)}
-		}
-	}
-	if job.Options.Think && m.spec.ThinkStyle == "" {
-		return nil, &engine.UnsupportedError{What: "thinking with the model " + m.spec.Name}
-	}
-	p := &plan{}
-	var head []engine.Token
-	var grid engine.Grid
+	p := &plan{started: &engine.Started{}}
+	var codes []engine.Token
 	if img != nil {
-		codes, source, err := m.look(ctx, img)
+		seen, source, err := m.look(ctx, img)
 		if err != nil {
 			return nil, err
 		}
-		head, grid = codes, m.spec.Image.Grid
-		p.started = &engine.Started{Source: source}
-	} else {
-		p.started = &engine.Started{}
-	}
-	extra := 0
-	if head != nil {
-		extra = len(head) + 3
+		codes, p.started.Source, p.started.Grid = seen, source, m.spec.Image.Grid
 	}
 	chat := m.chat(job)
-	for extra+len(chat)+job.Options.Length > m.spec.MaxLen && dropTurn(&job) {
+	need := func() int {
+		if codes == nil {
+			return len(chat)
+		}
+		return len(codes) + 3 + len(chat)
+	}
+	for need()+job.Options.Length > m.spec.MaxLen && dropTurn(&job) {
 		chat = m.chat(job)
 	}
-	if err := m.room("prompt", extra+len(chat), job.Options.Length); err != nil {
+	if err := m.room("prompt", need(), job.Options.Length); err != nil {
 		return nil, err
 	}
 	r := &row{}
-	if head != nil {
-		// [mmu] [soi] codes [eoi] chat
-		whole := m.prompts.Question(head, chat)
+	if codes != nil { // [mmu] [soi] codes [eoi] chat
+		whole := m.prompts.Question(codes, chat)
 		r.add(engine.Text, true, whole[:2]...)
-		r.add(engine.Image, true, whole[2:2+len(head)]...)
-		r.add(engine.Text, true, whole[2+len(head):]...)
+		r.add(engine.Image, true, codes...)
+		r.add(engine.Text, true, whole[2+len(codes):]...)
 	} else {
 		r.add(engine.Text, true, chat...)
 	}
 	answer := r.masks(engine.Text, m.spec.Mask, job.Options.Length)
 	p.seq = &r.seq
-	p.started.Job, p.started.Answer, p.started.Grid = job, answer, grid
+	p.started.Job, p.started.Answer = job, answer
 	p.once(nil, answer)
 	p.text = func() (string, string) { return m.read(p.seq.Tokens[answer.Lo:answer.Hi]) }
 	return p, nil
+}
+
+// checkMessages refuses conversations that ask for nothing and returns the picture that they are about: the newest one.
+// A description without a question gets one.
+func (m *model) checkMessages(job *engine.Job, img *image.NRGBA) (*image.NRGBA, error) {
+	if job.Task == engine.Describe {
+		if img == nil {
+			return nil, &engine.InputError{Item: "picture", Reason: "there is none to describe"}
+		}
+		if strings.TrimSpace(prompt(*job)) == "" {
+			job.Messages = []engine.Message{{Role: "user", Text: m.question()}}
+		}
+	}
+	for _, msg := range job.Messages {
+		if !slices.Contains([]string{"", "user", "assistant", "system"}, msg.Role) {
+			return nil, &engine.InputError{Item: "message", Reason: fmt.Sprintf("role %q is none of user, assistant, system", msg.Role)}
+		}
+		if attached, ok := msg.Image.(*image.NRGBA); ok { // plan has made every picture one
+			img = attached
+		}
+	}
+	if len(job.Messages) == 0 || strings.TrimSpace(job.Messages[len(job.Messages)-1].Text) == "" && img == nil {
+		return nil, &engine.InputError{Item: "prompt", Reason: "is empty"}
+	}
+	if job.Options.Think && m.spec.ThinkStyle == "" {
+		return nil, &engine.UnsupportedError{What: "thinking with the model " + m.spec.Name}
+	}
+	return img, nil
 }
 
 // question is what to ask of a picture when nothing is asked.

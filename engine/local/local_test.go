@@ -1,15 +1,12 @@
 package local
 
 import (
-	"context"
-	"errors"
 	"image"
 	"image/color"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -237,106 +234,6 @@ func TestInfill(t *testing.T) {
 	}
 }
 
-func TestTextToImage(t *testing.T) {
-	s, spec := loaded(t)
-	job := engine.Job{Task: engine.TextToImage, Messages: user("A red cat"), Options: engine.Options{Steps: 5, Guidance: 2, Temperature: 1, Seed: 7, Previews: true}}
-	c := collect(t, s, job)
-	c.laws(t, spec)
-	w, h := spec.Image.Width, spec.Image.Height
-	if c.finished.Image == nil || c.finished.Image.Rect != image.Rect(0, 0, w, h) || len(c.previews) != len(c.steps) {
-		t.Fatalf("picture %v, %d previews of %d steps", c.finished.Image.Rect, len(c.previews), len(c.steps))
-	}
-	if c.finished.Stats.Tokens != spec.Image.Grid.Cols*spec.Image.Grid.Rows {
-		t.Errorf("%d tokens", c.finished.Stats.Tokens)
-	}
-	for i := c.started.Answer.Lo; i < c.started.Answer.Hi; i++ {
-		if code := c.finished.Sequence.Tokens[i] - spec.Image.Offset; code < 0 || int(code) >= spec.Image.Codebook {
-			t.Errorf("token %d is no code", c.finished.Sequence.Tokens[i])
-		}
-	}
-	job.Options.Previews = false
-	again := collect(t, s, job)
-	if !reflect.DeepEqual(again.finished.Image.Pix, c.finished.Image.Pix) || len(again.previews) != 0 {
-		t.Error("the same job draws another picture")
-	}
-	job.Options.Seed = 8
-	if other := collect(t, s, job); slices.Equal(other.finished.Sequence.Tokens, c.finished.Sequence.Tokens) {
-		t.Error("another seed draws the same picture")
-	}
-}
-
-func TestInpaint(t *testing.T) {
-	s, spec := loaded(t)
-	img := picture(90, 60)
-	mask := image.NewAlpha(img.Rect)
-	for y := 0; y < 60; y++ {
-		for x := 45; x < 90; x++ {
-			mask.SetAlpha(x, y, color.Alpha{A: 255})
-		}
-	}
-	c := collect(t, s, engine.Job{Task: engine.Inpaint, Image: img, Mask: mask, Messages: user("a car"), Options: engine.Options{Steps: 3, Temperature: 1, Previews: true}})
-	c.laws(t, spec)
-	g := spec.Image.Grid
-	kept, cw := 0, spec.Image.Width/g.Cols
-	for i := c.started.Answer.Lo; i < c.started.Answer.Hi; i++ {
-		if !c.started.Sequence.Fixed[i] {
-			continue
-		}
-		kept++
-		cell := i - c.started.Answer.Lo
-		for y := cell / g.Cols * cw; y < (cell/g.Cols+1)*cw; y++ {
-			for x := cell % g.Cols * cw; x < (cell%g.Cols+1)*cw; x++ {
-				if want := c.started.Source.At(x, y); c.finished.Image.At(x, y) != want {
-					t.Fatalf("pixel (%d, %d) of a kept cell is %v, want %v", x, y, c.finished.Image.At(x, y), want)
-				}
-			}
-		}
-	}
-	if n := g.Cols * g.Rows; kept != n/2 {
-		t.Errorf("%d of %d cells are kept, want half", kept, n)
-	}
-}
-
-func TestCells(t *testing.T) {
-	mask := image.NewAlpha(image.Rect(0, 0, 80, 80))
-	for i := range 100 { // a quarter of cell (1, 0), less of cell (0, 1)
-		mask.SetAlpha(20+i%10, i/10, color.Alpha{A: 200})
-		if i < 99 {
-			mask.SetAlpha(i%10, 20+i/10, color.Alpha{A: 200})
-		}
-	}
-	got := cells(mask, mask.Rect, engine.Grid{Cols: 4, Rows: 4})
-	want := make([]bool, 16)
-	want[1] = true
-	if !slices.Equal(got, want) {
-		t.Errorf("cells %v, want %v", got, want)
-	}
-}
-
-func TestOutpaint(t *testing.T) {
-	s, spec := loaded(t)
-	img := picture(40, 40)
-	g := spec.Image.Grid
-	c := collect(t, s, engine.Job{Task: engine.Outpaint, Image: img, Frame: image.Rect(-20, 0, 70, 40), Messages: user("a wide car"), Options: engine.Options{Steps: 3, Temperature: 1, Guidance: 1}})
-	c.laws(t, spec)
-	left, right := g.Cols/2, (g.Cols*3+2)/4
-	want := engine.Grid{Cols: left + g.Cols + right, Rows: g.Rows}
-	if c.started.Grid != want {
-		t.Errorf("grid %v, want %v", c.started.Grid, want)
-	}
-	cw := spec.Image.Width / g.Cols
-	if size := c.finished.Image.Rect.Size(); size != image.Pt(want.Cols*cw, want.Rows*cw) {
-		t.Errorf("picture of %v", size)
-	}
-	for y := range want.Rows * cw {
-		for x := left * cw; x < (left+g.Cols)*cw; x++ {
-			if c.finished.Image.At(x, y) != c.started.Source.At(x, y) {
-				t.Fatalf("pixel (%d, %d) of the given picture changed", x, y)
-			}
-		}
-	}
-}
-
 func TestBadInput(t *testing.T) {
 	s, spec := loaded(t)
 	img := picture(20, 20)
@@ -403,132 +300,6 @@ func TestOldTurnsAreDropped(t *testing.T) {
 	if len(long) != 25 || long[0].Text != "What is the colour of the car?" {
 		t.Error("the caller's messages changed")
 	}
-}
-
-func TestStop(t *testing.T) {
-	s, _ := loaded(t)
-	job := engine.Job{Task: engine.Chat, Messages: user("Hi"), Options: engine.Options{Length: 32, Steps: 32}}
-	for n := range 5 { // the caller stops
-		got := 0
-		for _, err := range s.Run(t.Context(), job) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got++; got > n {
-				break
-			}
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	steps := 0
-	var last error
-	for ev, err := range s.Run(ctx, job) {
-		if _, ok := ev.(engine.Step); ok {
-			if steps++; steps == 3 {
-				cancel()
-			}
-		}
-		last = err
-	}
-	if !errors.Is(last, context.Canceled) || steps != 3 {
-		t.Errorf("%d steps, then %v", steps, last)
-	}
-	for _, err := range s.Run(ctx, job) {
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("a cancelled start: %v", err)
-		}
-	}
-}
-
-func TestSecondRunWaits(t *testing.T) {
-	s, _ := loaded(t)
-	job := engine.Job{Task: engine.Chat, Messages: user("Hi"), Options: engine.Options{Length: 8}}
-	done := make(chan error, 1)
-	started := false
-	for range s.Run(t.Context(), job) {
-		if !started {
-			started = true
-			go func() { // received from done below
-				var last error
-				for _, err := range s.Run(context.Background(), job) {
-					last = err
-				}
-				done <- last
-			}()
-		}
-		select {
-		case <-done:
-			t.Error("the second run ended during the first")
-		default:
-		}
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-// broken panics in its second pass.
-type broken struct {
-	engine.Denoiser
-	calls int
-}
-
-func (b *broken) Forward(ctx context.Context, in engine.Input) (engine.Logits, error) {
-	if b.calls++; b.calls == 2 {
-		panic("a bug")
-	}
-	return b.Denoiser.Forward(ctx, in)
-}
-
-func TestPanic(t *testing.T) {
-	s, spec := loaded(t)
-	job := engine.Job{Task: engine.Chat, Messages: user("Hi"), Options: engine.Options{Length: 8, Steps: 8}}
-	good := s.model.denoiser
-	s.model.denoiser = &broken{Denoiser: good}
-	var last error
-	for _, err := range s.Run(t.Context(), job) {
-		last = err
-	}
-	var p *engine.PanicError
-	if !errors.As(last, &p) || p.Value != "a bug" || !strings.Contains(string(p.Stack), "Forward") {
-		t.Errorf("error %v", last)
-	}
-	s.model.denoiser = good
-	collect(t, s, job).laws(t, spec)
-	defer func() {
-		if r := recover(); r != "the caller's" {
-			t.Errorf("recovered %v", r)
-		}
-		collect(t, s, job).laws(t, spec) // the turn was given back
-	}()
-	for range s.Run(t.Context(), job) {
-		panic("the caller's")
-	}
-}
-
-func TestLoad(t *testing.T) {
-	s := session(t, nil)
-	for _, err := range s.Run(t.Context(), engine.Job{Task: engine.Chat, Messages: user("x")}) {
-		if !errors.Is(err, engine.ErrNoModel) {
-			t.Errorf("run without a model: %v", err)
-		}
-	}
-	if _, err := s.Load(t.Context(), engine.ModelRef{}, nil); !errors.Is(err, engine.ErrNoModel) {
-		t.Errorf("no embedded model: %v", err)
-	}
-	var last, all int64
-	spec, err := s.Load(t.Context(), engine.ModelRef{Path: filepath.Join(golden, "llada_gqa"), DType: "f32"}, func(done, total int64) { last, all = done, total })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if spec.Can(engine.TextToImage) || last != all || all == 0 || spec.Defaults[engine.Chat].Sampler == "" || len(spec.Examples[engine.Chat]) == 0 {
-		t.Errorf("spec %+v after %d of %d bytes", spec, last, all)
-	}
-	if _, err := s.Load(t.Context(), engine.ModelRef{Path: filepath.Join(golden, "absent")}, nil); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("absent folder: %v", err)
-	}
-	collect(t, s, engine.Job{Task: engine.Chat, Messages: user("Hi"), Options: engine.Options{Length: 8, Cache: engine.CacheDual, Block: 4}}).laws(t, spec)
 }
 
 func TestWorld(t *testing.T) {
