@@ -54,15 +54,15 @@ func magicSafetensors(head []byte) bool {
 
 func openSafetensors(s *Set, name string) error {
 	if strings.HasSuffix(name, indexSuffix) {
-		return openIndex(s, name)
+		return openIndex(s, name, openShard)
 	}
 	return openShard(s, name)
 }
 
-// openIndex opens every shard that the index names and checks that each holds what the index says.
-func openIndex(s *Set, name string) error {
+// openIndex opens every shard that the index names with open and checks that each holds what the index says.
+func openIndex(s *Set, name string, open func(s *Set, name string) error) error {
 	bad := func(item, reason string) error {
-		return &engine.FormatError{Format: "safetensors index", Path: s.join(name), Item: item, Reason: reason}
+		return &engine.FormatError{Format: "index of shards", Path: s.join(name), Item: item, Reason: reason}
 	}
 	data, err := s.File(name)
 	if err != nil {
@@ -72,7 +72,7 @@ func openIndex(s *Set, name string) error {
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(data, &index); err != nil {
-		return &engine.FormatError{Format: "safetensors index", Path: s.join(name), Err: err}
+		return &engine.FormatError{Format: "index of shards", Path: s.join(name), Err: err}
 	}
 	if len(index.WeightMap) == 0 {
 		return bad("weight_map", "names no tensor")
@@ -90,7 +90,7 @@ func openIndex(s *Set, name string) error {
 	}
 	slices.Sort(files)
 	for i, f := range files {
-		if err := openShard(s, f); err != nil {
+		if err := open(s, f); err != nil {
 			return fmt.Errorf("shard %d of %d: %w", i+1, len(files), err)
 		}
 	}

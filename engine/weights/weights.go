@@ -32,6 +32,7 @@ type Format struct {
 // Formats lists the checkpoint formats, the preferred first.
 var Formats = []Format{
 	{Name: "safetensors", Sniff: sniffSafetensors, Magic: magicSafetensors, Open: openSafetensors},
+	{Name: "torch", Sniff: sniffTorch, Magic: magicTorch, Open: openTorch},
 }
 
 // Set is an open checkpoint. Its methods are safe for concurrent use until Close.
@@ -133,8 +134,12 @@ func (s *Set) byName() (*Format, string, error) {
 }
 
 func (s *Set) byMagic(file string) (*Format, error) {
-	if strings.HasSuffix(file, indexSuffix) {
-		return &Formats[0], nil
+	if strings.HasSuffix(file, ".index.json") {
+		for i := range Formats {
+			if Formats[i].Sniff([]string{file}) == file {
+				return &Formats[i], nil
+			}
+		}
 	}
 	f, err := s.fsys.Open(file)
 	if err != nil {
