@@ -135,3 +135,19 @@ func BenchmarkOps(b *testing.B) {
 		be.Close()
 	}
 }
+
+// BenchmarkPack times the packing of one weight, as it is done at load.
+func BenchmarkPack(b *testing.B) {
+	const n, k = 1024, 1024
+	raw := encode(randomFloats(n * k))
+	for _, set := range Kernels() {
+		for _, from := range []tensor.DType{tensor.F32, tensor.BF16} {
+			for _, as := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8} {
+				b.Run(fmt.Sprintf("%s/%v as %v", set, from, as), func(b *testing.B) {
+					be := open(b, set, 1)
+					timed(b, n*k, 0, func() { be.Pack(raw[:n*k*from.Size()], from, n, k, as) })
+				})
+			}
+		}
+	}
+}

@@ -67,10 +67,8 @@ func (m *matrix) row(dst []float32, r int, k *kernels) {
 			dst[s] = panel[s*k.nr+c]
 		case m.dt == tensor.I8:
 			dst[s] = float32(bytes[(s/k.words*k.nr+c)*k.words+s%k.words]) * m.scales[r]
-		case k.pairs:
-			dst[s] = fromBF16(halves[(s/2*k.nr+c)*2+s%2])
 		default:
-			dst[s] = fromBF16(halves[s*k.nr+c])
+			dst[s] = fromBF16(halves[(s/2*k.nr+c)*2+s%2])
 		}
 	}
 }

@@ -12,15 +12,16 @@ import (
 //	c[r][j] (+)= sum over s < steps of a[s][r] * b[s][j],  r < rows <= mr, j < nr
 //
 // a is [ceil(steps/16)][rows][16] words, b is [steps][nr] words, c has rows of ldc floats and nr columns that may all be
-// written. A word is one f32, or a pair of bf16 of adjacent k in the native bf16 tile. acc adds to c instead of
+// written. A word is one f32; see bf16 and i8 for others. acc adds to c instead of
 // overwriting it. steps is a multiple of stepUnit and nr of 16. Row functions take slices of equal length and any alignment.
 type kernels struct {
 	name   string
 	mr, nr int
 
-	f32  tileFunc
-	bf16 tileFunc // a: f32 that are bf16 values, b: bf16 [steps][nr]; or pairs when pairs is set
-	// pairs is true when bf16 multiplies words of two bf16: a and b are then [steps] pairs of k.
+	f32 tileFunc
+	// bf16: b is words of two bf16 of adjacent k, [ceil(k/2)][nr]. a is f32 that are bf16 values, and steps counts k; or,
+	// when pairs is set, a is words like b's and steps counts those.
+	bf16  tileFunc
 	pairs bool
 
 	// i8: a: integers as f32, b: i8 [steps][nr]; or, when words is 4, a: four u8 (value + 128) a word, b: four i8 a word,

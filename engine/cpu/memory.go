@@ -278,6 +278,10 @@ func (b *Backend) Download(dst []float32, src tensor.Tensor) {
 func widen(dst []float32, src []byte, from tensor.DType) {
 	switch from {
 	case tensor.F32:
+		if littleEndian && len(dst) > 0 {
+			copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), src)
+			return
+		}
 		for i := range dst {
 			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
 		}
@@ -305,6 +309,9 @@ func widen(dst []float32, src []byte, from tensor.DType) {
 		wrong("convert", "%v", from)
 	}
 }
+
+// littleEndian says that memory and files agree on the order of bytes.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // halfToFloat widens an IEEE 754 half.
 func halfToFloat(h uint16) float32 {

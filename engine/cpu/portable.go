@@ -73,13 +73,15 @@ func tilePortable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
 
 func tileBF16Portable(rows, steps int, a, b, c unsafe.Pointer, ldc int, acc bool) {
 	as := unsafe.Slice((*float32)(a), (steps+chunkWords-1)/chunkWords*rows*chunkWords)
-	bs := unsafe.Slice((*uint16)(b), steps*nrPortable)
+	bs := unsafe.Slice((*uint32)(b), steps/2*nrPortable)
 	cs := unsafe.Slice((*float32)(c), (rows-1)*ldc+nrPortable)
 	var wide [chunkWords * nrPortable]float32
 	for s := 0; s < steps; s += chunkWords {
 		n := min(chunkWords, steps-s)
-		for i, v := range bs[s*nrPortable : (s+n)*nrPortable] {
-			wide[i] = math.Float32frombits(uint32(v) << 16)
+		for i, v := range bs[s/2*nrPortable : (s+n)/2*nrPortable] {
+			at := i/nrPortable*2*nrPortable + i%nrPortable
+			wide[at] = math.Float32frombits(v << 16)
+			wide[at+nrPortable] = math.Float32frombits(v &^ 0xffff)
 		}
 		tilePortable(rows, n, unsafe.Pointer(&as[s*rows]), unsafe.Pointer(&wide), unsafe.Pointer(&cs[0]), ldc, acc || s > 0)
 	}

@@ -15,42 +15,53 @@ type tileKind struct {
 	doc    string
 	splat  string // broadcast of a word
 	bBytes int    // bytes of half a panel row
-	// load puts half a panel row at mem into register d.
-	load func(f *file, mem string, d int)
+	// load puts half a panel row at mem into register d; odd is true for the second of two steps.
+	load func(f *file, mem string, d int, odd bool)
+	// paired is true when a row of the panel serves two steps.
+	paired bool
 	// fma adds rows a times panel b to d; t is the broadcast register.
 	fma func(f *file, d, a, b int)
 }
 
 func tiles(f *file) {
-	plain := func(reg string) func(*file, string, int) {
-		return func(f *file, mem string, d int) { f.i("VMOVUPS %s, %s%d", mem, reg, d) }
+	f.p("")
+	for i := range 8 {
+		f.p("DATA tileHigh<>+%d(SB)/8, $0xffff0000ffff0000", 8*i)
 	}
-	// A bf16 is the upper half of an f32.
-	wide := func(reg string) func(*file, string, int) {
-		return func(f *file, mem string, d int) {
-			f.i("VPMOVZXWD %s, %s%d", mem, reg, d)
-			f.i("VPSLLD $16, %s%d, %s%d", reg, d, reg, d)
+	f.p("GLOBL tileHigh<>(SB), RODATA|NOPTR, $64")
+	plain := func(reg string) func(*file, string, int, bool) {
+		return func(f *file, mem string, d int, _ bool) { f.i("VMOVUPS %s, %s%d", mem, reg, d) }
+	}
+	// A bf16 is the upper half of an f32; the first of a pair is the lower half of a word.
+	wide := func(reg, and string) func(*file, string, int, bool) {
+		return func(f *file, mem string, d int, odd bool) {
+			f.i("VMOVUPS %s, %s%d", mem, reg, d)
+			if odd {
+				f.i("%s tileHigh<>(SB), %s%d, %s%d", and, reg, d, reg, d)
+			} else {
+				f.i("VPSLLD $16, %s%d, %s%d", reg, d, reg, d)
+			}
 		}
 	}
 	fma := func(reg string) func(*file, int, int, int) {
 		return func(f *file, d, a, b int) { f.i("VFMADD231PS %s%d, %s%d, %s%d", reg, b, reg, a, reg, d) }
 	}
-	integer := func(reg string) func(*file, string, int) {
-		return func(f *file, mem string, d int) {
+	integer := func(reg string) func(*file, string, int, bool) {
+		return func(f *file, mem string, d int, _ bool) {
 			f.i("VPMOVSXBD %s, %s%d", mem, reg, d)
 			f.i("VCVTDQ2PS %s%d, %s%d", reg, d, reg, d)
 		}
 	}
 	dot := func(f *file, d, a, b int) { f.i("VPDPBUSD Z%d, Z%d, Z%d", b, a, d) }
 	for _, k := range []tileKind{
-		{"F32AVX512", "Z", 64, 14, "f32 by f32", "VBROADCASTSS", 64, plain("Z"), fma("Z")},
-		{"WideAVX512", "Z", 64, 14, "f32 by bf16, widened", "VBROADCASTSS", 32, wide("Z"), fma("Z")},
-		{"BF16AVX512", "Z", 64, 14, "pairs of bf16", "VPBROADCASTD", 64, plain("Z"), dpbf16},
-		{"I8AVX512", "Z", 64, 14, "words of four i8 to i32", "VPBROADCASTD", 64, plain("Z"), dot},
-		{"ByteAVX512", "Z", 64, 14, "f32 by i8, widened", "VBROADCASTSS", 16, integer("Z"), fma("Z")},
-		{"F32AVX2", "Y", 32, 6, "f32 by f32", "VBROADCASTSS", 32, plain("Y"), fma("Y")},
-		{"WideAVX2", "Y", 32, 6, "f32 by bf16, widened", "VBROADCASTSS", 16, wide("Y"), fma("Y")},
-		{"ByteAVX2", "Y", 32, 6, "f32 by i8, widened", "VBROADCASTSS", 8, integer("Y"), fma("Y")},
+		{"F32AVX512", "Z", 64, 14, "f32 by f32", "VBROADCASTSS", 64, plain("Z"), false, fma("Z")},
+		{"WideAVX512", "Z", 64, 14, "f32 by bf16, widened", "VBROADCASTSS", 64, wide("Z", "VPANDD"), true, fma("Z")},
+		{"BF16AVX512", "Z", 64, 14, "pairs of bf16", "VPBROADCASTD", 64, plain("Z"), false, dpbf16},
+		{"I8AVX512", "Z", 64, 14, "words of four i8 to i32", "VPBROADCASTD", 64, plain("Z"), false, dot},
+		{"ByteAVX512", "Z", 64, 14, "f32 by i8, widened", "VBROADCASTSS", 16, integer("Z"), false, fma("Z")},
+		{"F32AVX2", "Y", 32, 6, "f32 by f32", "VBROADCASTSS", 32, plain("Y"), false, fma("Y")},
+		{"WideAVX2", "Y", 32, 6, "f32 by bf16, widened", "VBROADCASTSS", 32, wide("Y", "VPAND"), true, fma("Y")},
+		{"ByteAVX2", "Y", 32, 6, "f32 by i8, widened", "VBROADCASTSS", 8, integer("Y"), false, fma("Y")},
 	} {
 		for r := 1; r <= k.rows; r++ {
 			k.tile(f, r)
@@ -105,13 +116,17 @@ func (k tileKind) tile(f *file, r int) {
 	f.i("PCALIGN $32")
 	f.p("step:")
 	for u := range 2 {
-		k.load(f, mem(2*u*k.bBytes, "DI"), b0)
-		k.load(f, mem((2*u+1)*k.bBytes, "DI"), b1)
-		if k.bBytes == 64 || u == 0 {
-			f.i("PREFETCHT0 %d(DI)", 2048+2*u*k.bBytes)
+		row := 2 * u * k.bBytes
+		if k.paired {
+			row = 0
 		}
-		if k.bBytes == 64 {
-			f.i("PREFETCHT0 %d(DI)", 2048+2*u*k.bBytes+64)
+		k.load(f, mem(row, "DI"), b0, u == 1)
+		k.load(f, mem(row+k.bBytes, "DI"), b1, u == 1)
+		if u == 0 || k.bBytes == 64 && !k.paired {
+			f.i("PREFETCHT0 %d(DI)", 2048+row)
+		}
+		if k.bBytes == 64 && (u == 0 || !k.paired) {
+			f.i("PREFETCHT0 %d(DI)", 2048+row+64)
 		}
 		for i := range r {
 			t := s0 + i%2
@@ -121,7 +136,11 @@ func (k tileKind) tile(f *file, r int) {
 		}
 	}
 	f.i("ADDQ $8, SI")
-	f.i("ADDQ $%d, DI", 4*k.bBytes)
+	if k.paired {
+		f.i("ADDQ $%d, DI", 2*k.bBytes)
+	} else {
+		f.i("ADDQ $%d, DI", 4*k.bBytes)
+	}
 	f.i("DECQ BX")
 	f.i("JNZ step")
 	if r > 1 {
