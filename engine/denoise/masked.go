@@ -19,6 +19,8 @@ type Masked struct {
 	Sampler engine.Sampler
 	// Schedule, when not nil, stands in place of the row that Options.Schedule names.
 	Schedule *schedule.Schedule
+	// BlockSteps, when positive, is the planned passes of every block; else Options.Steps are shared out by masks.
+	BlockSteps int
 	// Guide makes the unconditional row of a guided pass; nil is [MaskFixed].
 	Guide Guide
 	// Answer is the range that blocks divide, from its Lo on. The zero Span is the range from the first free masked

@@ -28,6 +28,8 @@ func (b *block) quota(i, masked int, exact bool) int {
 		return min(1, masked)
 	case exact && b.sched.Rate != nil:
 		return int(float32(masked) * b.sched.Chance(i, b.steps))
+	case b.sched.Counts != nil && exact:
+		return min(b.quotas[i], masked)
 	case b.sched.Masked == nil && (exact || i < b.steps-1):
 		return min(b.quotas[i], masked)
 	case i == b.steps-1:
@@ -110,7 +112,11 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 		if !m.Quirks.EveryStep {
 			b.steps = min(b.steps, b.masked)
 		}
+		if m.BlockSteps > 0 {
+			b.steps = m.BlockSteps
+		}
 		b.quotas = sched.AppendQuotas(nil, b.masked, b.steps)
+		b.steps = len(b.quotas)
 		b.after = make([]int, b.steps)
 		left := b.masked
 		for j, q := range b.quotas {

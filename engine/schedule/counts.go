@@ -15,7 +15,8 @@ func (s Schedule) Left(n, i, steps int) int {
 	return int(math.Floor(float64(float32(n) * share(t))))
 }
 
-// AppendQuotas appends how many positions each of the steps unmasks. The quotas are not negative and add up to masked.
+// AppendQuotas appends how many positions each of the steps unmasks. The quotas are not negative and add up to masked;
+// there are steps of them, or as many as Counts gives.
 //
 // "uniform" is LLaDA's rule: masked/steps rounded down, and one more in the first masked mod steps steps. The other rows
 // leave Left(masked) positions, bounded so that every step, the last included, has at least one to unmask while masked
@@ -23,6 +24,9 @@ func (s Schedule) Left(n, i, steps int) int {
 func (s Schedule) AppendQuotas(dst []int, masked, steps int) []int {
 	if steps <= 0 {
 		return dst
+	}
+	if s.Counts != nil {
+		return append(dst, s.Counts(masked, steps)...)
 	}
 	if s.Masked == nil {
 		for i := range steps {

@@ -22,6 +22,9 @@ type Schedule struct {
 	// Rate, when not nil, is the chance of a masked position to be unmasked in step i of steps, for schedules that are
 	// defined by it; see [Schedule.Chance].
 	Rate func(i, steps int) float32
+	// Counts, when not nil, gives the quotas themselves, for schedules that are defined by them. There may be fewer than
+	// steps.
+	Counts func(masked, steps int) []int
 }
 
 // All lists the schedules in the order of the interface.

@@ -170,11 +170,9 @@ func together(blocks []engine.Span, calls []map[engine.Span][]fastCall, finals [
 		for c, call := range calls[longest][block] {
 			ranges = append(ranges, call.fed[0], call.fed[1])
 			for row := range calls {
-				state := finals[row]
+				state := waiting(blocks[i+1:], calls[row], finals[row])
 				if own := calls[row][block]; c < len(own) {
 					state = own[c].state
-				} else if i+1 < len(blocks) {
-					state = calls[row][blocks[i+1]][0].state
 				}
 				states[row] = append(states[row], toInts(state))
 			}
@@ -184,6 +182,16 @@ func together(blocks []engine.Span, calls []map[engine.Span][]fastCall, finals [
 		states[row] = append(states[row], toInts(finals[row]))
 	}
 	return states, ranges
+}
+
+// waiting is the state of a row that is done with a block: what it has when its next one begins, or its last state.
+func waiting(next []engine.Span, calls map[engine.Span][]fastCall, final []engine.Token) []engine.Token {
+	for _, block := range next {
+		if own := calls[block]; len(own) > 0 {
+			return own[0].state
+		}
+	}
+	return final
 }
 
 // refused checks that the loop refuses settings on which the official code throws.

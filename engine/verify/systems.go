@@ -7,6 +7,7 @@ var systems = []system{
 	{"llada_bf16", verifyLLaDA},
 	{"llada-moe", verifyLLaDAMoE},
 	{"dream", verifyDream},
+	{"dllm-a2d-qwen3-mdlm", verifyDLLM},
 	{"fast-dllm", verifyFastDLLM},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"unmask/engine"
 	"unmask/engine/token"
@@ -33,6 +34,37 @@ func verifyTokenizer(_ context.Context, f *folder, dir, family string) error {
 		name := fmt.Sprintf("tokenizer_cases.%d", i)
 		f.same(name+".ids", ids(tok.AppendTokens(nil, c.Text)), c.IDs, []int{len(c.IDs)})
 		f.text(name+".decoded", token.Text(tok.AppendText(nil, tokens(c.IDs)...)), c.Decoded)
+	}
+	return f.chatCases(tok)
+}
+
+// chatCases checks golden.json's "chat_cases", where it has them, with the template that the tokenizer's files choose.
+func (f *folder) chatCases(tok *token.Tokenizer) error {
+	if _, ok := f.golden["chat_cases"]; !ok {
+		return nil
+	}
+	var cases []struct {
+		Messages []struct{ Role, Content string } `json:"messages"`
+		Open     bool                             `json:"add_generation_prompt"`
+		Think    bool                             `json:"enable_thinking"`
+		Text     string                           `json:"text"`
+		IDs      []int                            `json:"ids"`
+	}
+	if err := f.decode("chat_cases", &cases); err != nil {
+		return err
+	}
+	for i, c := range cases {
+		var messages []engine.Message
+		for _, m := range c.Messages {
+			messages = append(messages, engine.Message{Role: m.Role, Text: m.Content})
+		}
+		text := tok.Template().Render(messages, c.Think)
+		if !c.Open {
+			text = strings.TrimSuffix(text, tok.Template().Opening(c.Think))
+		}
+		name := fmt.Sprintf("chat_cases.%d", i)
+		f.text(name+".text", text, c.Text)
+		f.same(name+".ids", ids(tok.AppendTokens(nil, text)), c.IDs, []int{len(c.IDs)})
 	}
 	return nil
 }
