@@ -325,7 +325,7 @@ func (a *Anim) unmasking(c *run.Cell, pl *palette.Palette, age time.Duration) Lo
 	}
 	l.Fill = palette.Alpha(chip, 1-drained)
 	if word {
-		l.Ink = palette.Mix(pl.OnChip, l.Ink, drained)
+		l.Ink = palette.Mix(pl.OnChip, l.Ink, readable(drained))
 		l.Bar *= drained
 		return l
 	}
@@ -371,7 +371,7 @@ func (a *Anim) editing(c *run.Cell, pl *palette.Palette, from Look, age time.Dur
 		return l
 	}
 	l.Old, l.OldShift = palette.Alpha(from.Ink, 1-out), -5*out
-	l.Ink = palette.Alpha(palette.Mix(pl.OnChip, l.Ink, drained), in)
+	l.Ink = palette.Alpha(palette.Mix(pl.OnChip, l.Ink, readable(drained)), in)
 	l.Shift = 5 * (1 - in)
 	l.Fill = palette.Alpha(chip, in*(1-drained))
 	l.Bar *= drained
@@ -383,6 +383,10 @@ func (s *Scene) done(step int) bool { return s.run != nil && s.run.Done() && ste
 
 // textOf is what is drawn for position p.
 func (a *Anim) textOf(p int) string { return flow.Visible(a.state.Cells[p].Text) }
+
+// readable is how far a word has changed from the colour that is read on a chip to its own when the chip has drained so
+// far: quickly, while the chip is neither, so that the two greys never meet.
+func readable(drained float32) float32 { return clamp((drained - .25) / .2) }
 
 func easeOut(t float32) float32 { return 1 - (1-t)*(1-t)*(1-t) }
 

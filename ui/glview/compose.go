@@ -4,6 +4,7 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"strings"
 	"time"
 
 	"golang.org/x/image/draw"
@@ -27,7 +28,11 @@ func Compose(f *Frame, s *Scene, a *Anim, now time.Duration) error {
 			return err
 		}
 		// The words of this frame alone fit: begin the atlas again.
-		s.atlas.clear()
+		for _, a := range []*Atlas{s.atlas, s.small} {
+			if a != nil {
+				a.clear()
+			}
+		}
 		f.reset(f.W, f.H, f.Back)
 		if err = compose(f, s, a, now); errors.Is(err, errAtlasFull) {
 			return nil // more words than an atlas holds; those that fit are there
@@ -45,9 +50,11 @@ func compose(f *Frame, s *Scene, a *Anim, now time.Duration) error {
 		back = *s.cfg.Back
 	}
 	f.reset(s.cfg.Width, s.cfg.Height, back)
-	f.Atlas = s.atlas
 	if s.run == nil || s.run.Started() == nil || !a.shown {
 		return nil
+	}
+	if err := s.captions(f); err != nil {
+		return err
 	}
 	s.picture(f, a)
 	for i := range s.places {
@@ -183,7 +190,8 @@ func (s *Scene) ink(f *Frame, pc *place, text string, c color.NRGBA, shift float
 		return err
 	}
 	y := pc.y + (pc.h-w.place.Dy())/2 + round(shift*s.cfg.Scale)
-	f.Words = append(f.Words, Word{X: pc.x + w.dx, Y: y, Place: w.place, Color: c})
+	layer := f.words(s.atlas)
+	layer.Words = append(layer.Words, Word{X: pc.x + w.dx, Y: y, Place: w.place, Color: c})
 	return nil
 }
 
@@ -224,4 +232,55 @@ func grow(b *paint.Box, by float32) {
 	}
 	dx, dy := b.W*by/2, b.H*by/2
 	b.X, b.Y, b.W, b.H = b.X-dx, b.Y-dy, b.W+2*dx, b.H+2*dy
+}
+
+// captions draws the texts and the progress that stand around an exported animation.
+func (s *Scene) captions(f *Frame) error {
+	c := &s.cfg.Captions
+	if *c == (Captions{}) {
+		return nil
+	}
+	k := s.cfg.Scale
+	if s.small == nil {
+		a, err := NewAtlas(s.cfg.Fonts, float64(13*k))
+		if err != nil {
+			return err
+		}
+		s.small = a
+	}
+	m := int(s.cfg.Margin * k)
+	width := s.cfg.Width - 2*m
+	right := int(s.small.Measure(c.Right) + .5)
+	put := func(text string, x int, col color.NRGBA) error {
+		w, err := s.small.word(text)
+		if err != nil || text == "" {
+			return err
+		}
+		layer := f.words(s.small)
+		layer.Words = append(layer.Words, Word{X: x + w.dx, Y: m, Place: w.place, Color: col})
+		return nil
+	}
+	pal := s.pal
+	if s.pictureW > 0 && s.textW == 0 {
+		pal = &palette.Dark
+	}
+	left := c.Left
+	for left != "" && int(s.small.Measure(left)) > width-right-int(12*k) { // cut to what fits
+		r := []rune(strings.TrimSuffix(left, "…"))
+		left = strings.TrimRight(string(r[:len(r)-1]), " ") + "…"
+		if len(r) <= 1 {
+			left = ""
+		}
+	}
+	if err := put(left, m, pal.Text); err != nil {
+		return err
+	}
+	if err := put(c.Right, m+width-right, pal.Text2); err != nil {
+		return err
+	}
+	y := float32(s.cfg.Height-m) - 3*k
+	f.Boxes = append(f.Boxes,
+		paint.Box{X: float32(m), Y: y, W: float32(width), H: 3 * k, Radius: 1.5 * k, Fill: pal.Mask},
+		paint.Box{X: float32(m), Y: y, W: float32(width) * clamp(c.Progress), H: 3 * k, Radius: 1.5 * k, Fill: pal.LimeInk})
+	return nil
 }

@@ -7,16 +7,21 @@ import (
 	"unmask/ui/paint"
 )
 
-// Frame is one picture to draw, in order: Back, Below, Pictures, Boxes, Words, Over. Lengths are pixels from the upper left.
+// Frame is one picture to draw, in order: Back, Below, Pictures, Boxes, Layers, Over. Lengths are pixels from the upper left.
 type Frame struct {
 	W, H     int
 	Back     color.NRGBA
 	Below    []paint.Box
 	Pictures []Picture
 	Boxes    []paint.Box
-	Words    []Word
+	Layers   []Layer
 	Over     []paint.Box
-	Atlas    *Atlas // of Words
+}
+
+// Layer is words of one atlas.
+type Layer struct {
+	Atlas *Atlas
+	Words []Word
 }
 
 // Picture is an opaque picture drawn pixel by pixel at (X, Y). The same Image means the same pixels.
@@ -35,7 +40,21 @@ type Word struct {
 // reset empties f and keeps its memory.
 func (f *Frame) reset(w, h int, back color.NRGBA) {
 	f.W, f.H, f.Back = w, h, back
-	f.Below, f.Pictures, f.Boxes, f.Words, f.Over = f.Below[:0], f.Pictures[:0], f.Boxes[:0], f.Words[:0], f.Over[:0]
+	f.Below, f.Pictures, f.Boxes, f.Over = f.Below[:0], f.Pictures[:0], f.Boxes[:0], f.Over[:0]
+	for i := range f.Layers {
+		f.Layers[i].Words = f.Layers[i].Words[:0]
+	}
+}
+
+// words is the layer of atlas a, made when there is none.
+func (f *Frame) words(a *Atlas) *Layer {
+	for i := range f.Layers {
+		if f.Layers[i].Atlas == a {
+			return &f.Layers[i]
+		}
+	}
+	f.Layers = append(f.Layers, Layer{Atlas: a})
+	return &f.Layers[len(f.Layers)-1]
 }
 
 // Renderer draws frames. It is for one goroutine at a time; all methods block.

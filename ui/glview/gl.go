@@ -171,7 +171,9 @@ func (r *GL) Draw(f *Frame, dst *image.RGBA) error {
 	}
 	g.Enable(gl.BLEND)
 	r.boxes(f, f.Boxes)
-	r.words(f)
+	for i := range f.Layers {
+		r.words(f, &f.Layers[i])
+	}
 	r.boxes(f, f.Over)
 	g.ReadPixels(0, 0, int32(f.W), int32(f.H), gl.RGBA, gl.UNSIGNED_BYTE, unsafe.Pointer(&dst.Pix[0]))
 	if e := g.GetError(); e != gl.NO_ERROR {
@@ -234,19 +236,19 @@ func (r *GL) boxes(f *Frame, boxes []paint.Box) {
 	}
 }
 
-func (r *GL) words(f *Frame) {
-	if len(f.Words) == 0 {
+func (r *GL) words(f *Frame, l *Layer) {
+	if len(l.Words) == 0 {
 		return
 	}
 	r.data = r.data[:0]
-	for i := range f.Words {
-		w := &f.Words[i]
+	for i := range l.Words {
+		w := &l.Words[i]
 		r.data = append(r.data, float32(w.X), float32(w.Y), float32(w.Place.Dx()), float32(w.Place.Dy()),
 			float32(w.Place.Min.X), float32(w.Place.Min.Y), 0, 0)
 		r.data = appendColor(r.data, w.Color)
 	}
-	m := f.Atlas.Mask
-	r.bind(f.Atlas, f.Atlas.Version, func() {
+	m := l.Atlas.Mask
+	r.bind(l.Atlas, l.Atlas.Version, func() {
 		r.gl.TexImage2D(gl.TEXTURE_2D, 0, gl.R8, int32(m.Rect.Dx()), int32(m.Rect.Dy()), gl.RED, gl.UNSIGNED_BYTE, unsafe.Pointer(&m.Pix[0]))
 	})
 	r.gl.UseProgram(r.word.id)

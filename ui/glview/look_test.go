@@ -93,7 +93,7 @@ func TestLook(t *testing.T) {
 				if err := glview.NewSoft().Draw(&f, img); err != nil {
 					t.Fatal(err)
 				}
-				t.Logf("%s: %d boxes %d words, %v", c.name, len(f.Boxes), len(f.Words), time.Since(began))
+				t.Logf("%s: %d boxes, %v", c.name, len(f.Boxes), time.Since(began))
 				write(t, fmt.Sprintf("%s-%s-%v", c.name, mode, dark), img)
 			}
 		}

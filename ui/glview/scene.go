@@ -34,6 +34,14 @@ type Config struct {
 	Contrast      bool // a line around every mask
 	ReduceMotion  bool // no shimmer, no scaling, no fades
 	Fonts         *Fonts
+	Captions      Captions
+}
+
+// Captions stand around the canvas of an exported animation: two texts above it and the progress below it. The zero value
+// leaves no room for them.
+type Captions struct {
+	Left, Right string
+	Progress    float32 // share of the steps, in [0, 1]
 }
 
 // maxPixels bounds the size of a frame.
@@ -74,6 +82,7 @@ type Scene struct {
 	textH   int
 	line    float32
 	atlas   *Atlas
+	small   *Atlas // of captions
 	version int
 	scaled  scaledPicture
 }
@@ -107,6 +116,9 @@ func (s *Scene) SetRun(r *run.Run) {
 
 // SetView changes what colours mean; nothing moves.
 func (s *Scene) SetView(v palette.View) { s.cfg.View = v }
+
+// SetCaptions changes the captions. Their room is decided by those that the scene was made with.
+func (s *Scene) SetCaptions(c Captions) { s.cfg.Captions = c }
 
 // Update lays out what was added to the run.
 func (s *Scene) Update() error {
@@ -144,6 +156,10 @@ func (s *Scene) begin() error {
 	s.flow, s.textW = nil, 0
 	m := int(s.cfg.Margin * s.cfg.Scale)
 	x, y, w, h := m, m, s.cfg.Width-2*m, s.cfg.Height-2*m
+	if s.cfg.Captions != (Captions{}) {
+		y += int(28 * s.cfg.Scale)
+		h -= int(44 * s.cfg.Scale)
+	}
 	if w <= 0 || h <= 0 {
 		return nil
 	}
@@ -313,6 +329,9 @@ func (s *Scene) layCells(text []int, x, y, w, h int) {
 		cols = k // rows of whole bytes of positions are easier to count
 	}
 	for i, p := range text {
+		if (i/cols+1)*side > h {
+			break // no room: a frame smaller than its cells
+		}
 		s.add(place{pos: p, x: x + i%cols*side, y: y + i/cols*side, w: side, h: side, gap: s.gap(side)})
 	}
 }

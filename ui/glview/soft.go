@@ -35,8 +35,11 @@ func (*Soft) Draw(f *Frame, dst *image.RGBA) error {
 	for i := range f.Boxes {
 		paint.Draw(dst, f.Boxes[i])
 	}
-	for i := range f.Words {
-		word(dst, f.Atlas.Mask, &f.Words[i])
+	for i := range f.Layers {
+		l := &f.Layers[i]
+		for k := range l.Words {
+			word(dst, l.Atlas.Mask, &l.Words[k])
+		}
 	}
 	for i := range f.Over {
 		paint.Draw(dst, f.Over[i])
