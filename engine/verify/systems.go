@@ -8,6 +8,7 @@ var systems = []system{
 	{"llada-moe", verifyLLaDAMoE},
 	{"dream", verifyDream},
 	{"dllm-a2d-qwen3-mdlm", verifyDLLM},
+	{"dllm-a2d-qwen3-bd3lm", verifyBD3LM},
 	{"fast-dllm", verifyFastDLLM},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
