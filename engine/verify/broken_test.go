@@ -86,6 +86,8 @@ func data(t testing.TB, arrays []byte, name string) int {
 }
 
 // TestFindsFaults spoils one thing of a good fixture at a time: exactly the checks that look at it must fail.
+//
+// size: the table of faults is most of it.
 func TestFindsFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -146,15 +146,8 @@ func (w drawingRow) follow(ctx context.Context, rec *drawingRecord) error {
 	loop := &denoise.Masked{
 		Model: net, Quirks: denoise.Quirks{EveryStep: true}, Guide: denoise.ReplacePrefix(w.prefix, w.lo),
 		Noise: func(step int) engine.Noise {
-			u, err := w.m.f.noise(fmt.Sprintf("%s.noise.gumbel_u.%02d", w.name, step), 2)
-			if u == nil || err != nil {
-				return slice{}
-			}
-			x, err := u.at(w.row)
-			if err != nil {
-				return slice{}
-			}
-			return slice{w.lo, x}
+			u, _ := w.m.f.noise(fmt.Sprintf("%s.noise.gumbel_u.%02d", w.name, step), 2)
+			return u.order(w.lo, w.row)
 		},
 	}
 	loop.Sampler = &spy{Sampler: sampler, seen: func(v engine.View, p *engine.Prediction) {
@@ -242,9 +235,9 @@ func (w drawingRow) network(rec *drawingRecord) *replay {
 		return net
 	}
 	net.draw = func(call, pos int, logits []float32) (int, error) {
-		e, err := w.m.f.noise(fmt.Sprintf("%s.noise.exponential.%02d", w.name, call), 2)
-		if e == nil || err != nil {
-			return 0, fmt.Errorf("pass %d: the draw is not recorded: %w", call, err)
+		e, err := w.m.f.recorded(fmt.Sprintf("%s.noise.exponential.%02d", w.name, call), 2)
+		if err != nil {
+			return 0, err
 		}
 		x, err := e.at(w.row*w.n + pos - w.lo)
 		if err != nil || len(x) != w.m.codebook {

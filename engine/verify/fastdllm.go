@@ -114,15 +114,11 @@ func followFast(ctx context.Context, f *folder, n *network, prefix string, r tex
 				draws++
 				last = call
 			}
-			u, err := f.noise(fmt.Sprintf("%sgumbel_uniform.%03d", prefix, draws-1), 3)
-			if u == nil || err != nil {
-				return 0, fmt.Errorf("pass %d: draw %d is not recorded: %w", call, draws-1, err)
+			u, err := f.recorded(fmt.Sprintf("%sgumbel_uniform.%03d", prefix, draws-1), 3)
+			if err != nil {
+				return 0, err
 			}
-			x, err := u.at(row, pos-span[0])
-			if err != nil || len(x) != len(logits) {
-				return 0, fmt.Errorf("noise of %d ids, %d logits: %w", len(x), len(logits), err)
-			}
-			return drawPower(logits, x, r.Temp), nil
+			return u.draw(logits, r.Temp, row, pos-span[0])
 		}
 	}
 	m, err := r.loop(net, len(prompt), quirks)
@@ -131,15 +127,8 @@ func followFast(ctx context.Context, f *folder, n *network, prefix string, r tex
 	}
 	if r.Remasking == "random" {
 		m.Noise = func(step int) engine.Noise {
-			u, err := f.noise(fmt.Sprintf("%sremask_uniform.%03d", prefix, step), 2)
-			if u == nil || err != nil {
-				return slice{}
-			}
-			x, err := u.at(row)
-			if err != nil {
-				return slice{}
-			}
-			return slice{net.fed[step][0], x}
+			u, _ := f.noise(fmt.Sprintf("%sremask_uniform.%03d", prefix, step), 2)
+			return u.order(net.fed[step][0], row)
 		}
 	}
 	p, err := follow(ctx, m, textSequence(prompt, r.Length, r.Mask), r.options())

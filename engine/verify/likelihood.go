@@ -50,15 +50,27 @@ func verifyLikelihood(ctx context.Context, f *folder, n *network, name string, r
 	f.equal(name+".noisy", noisy)
 	f.nearWithin(name+".p_mask", name+".p_mask", share, 0)
 
-	l, sum := len(prompt)+a, 0.0
+	sum, err := run.loss(ctx, n, prompt, answer, noisy, share, masked)
+	if err != nil {
+		return err
+	}
+	value := -sum / float64(b) / float64(m)
+	tol := 1e-5 * math.Abs(run.Exact)
+	f.add(Check{Name: name + ".value", Err: math.Abs(value - run.Exact), Tol: tol, Pass: math.Abs(value-run.Exact) <= tol})
+	f.add(Check{Name: name + ".value_float32", Err: math.Abs(value - run.Value), Tol: tol, Pass: math.Abs(value-run.Value) <= tol})
+	return nil
+}
+
+// loss is the sum over all noisy rows of the cross entropy of the masked answer tokens, each by the share masked in its row.
+func (run likelihood) loss(ctx context.Context, n *network, prompt, answer, noisy []int, share []float32, masked [][]int) (float64, error) {
+	l, sum := len(prompt)+len(answer), 0.0
 	seq := &engine.Sequence{Tokens: make([]engine.Token, l), Fixed: make([]bool, l)}
 	for i := range prompt {
 		seq.Fixed[i] = true
 	}
 	v := n.Spec().Vocab
-	for row := range m * b {
+	for row, want := range masked {
 		copy(seq.Tokens, toTokens(noisy[row*l:(row+1)*l]))
-		want := masked[row]
 		net := &replay{Denoiser: n, spec: n.Spec()}
 		in := engine.Input{Tokens: seq.Tokens, Want: want}
 		if run.Guidance != 0 {
@@ -66,22 +78,18 @@ func verifyLikelihood(ctx context.Context, f *folder, n *network, name string, r
 			in.Lens = []int{l, l}
 		}
 		if _, err := net.Forward(ctx, in); err != nil {
-			return err
+			return 0, err
 		}
 		logits, _, err := net.out.guided(run.Guidance)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for i, pos := range want {
 			p := softmax(logits[i*v : (i+1)*v])
 			sum -= math.Log(p[answer[pos-len(prompt)]]) / float64(share[row*l+pos])
 		}
 	}
-	value := -sum / float64(b) / float64(m)
-	tol := 1e-5 * math.Abs(run.Exact)
-	f.add(Check{Name: name + ".value", Err: math.Abs(value - run.Exact), Tol: tol, Pass: math.Abs(value-run.Exact) <= tol})
-	f.add(Check{Name: name + ".value_float32", Err: math.Abs(value - run.Value), Tol: tol, Pass: math.Abs(value-run.Value) <= tol})
-	return nil
+	return sum, nil
 }
 
 // likelihoodRows builds the noisy rows [M*b, P+A] from the recorded draws, the share of masked answer positions at every

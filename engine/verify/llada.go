@@ -125,11 +125,7 @@ func verifyLLaDARun(ctx context.Context, f *folder, n *network, name string, raw
 		net := r.network(n)
 		if tokenNoise != nil {
 			net.draw = func(call, pos int, logits []float32) (int, error) {
-				u, err := tokenNoise.at(call, row, pos+b.pads[row])
-				if err != nil || len(u) != len(logits) {
-					return 0, fmt.Errorf("noise of %d ids, %d logits: %w", len(u), len(logits), err)
-				}
-				return drawPower(logits, u, r.Temp), nil
+				return tokenNoise.draw(logits, r.Temp, call, row, pos+b.pads[row])
 			}
 		} else if r.Temp != 0 {
 			return fmt.Errorf("temperature %g without recorded noise", r.Temp)
@@ -139,13 +135,7 @@ func verifyLLaDARun(ctx context.Context, f *folder, n *network, name string, raw
 			return err
 		}
 		if orderNoise != nil {
-			m.Noise = func(step int) engine.Noise {
-				u, err := orderNoise.at(step, row)
-				if err != nil {
-					return slice{}
-				}
-				return slice{-b.pads[row], u}
-			}
+			m.Noise = func(step int) engine.Noise { return orderNoise.order(-b.pads[row], step, row) }
 		}
 		p, err := follow(ctx, m, textSequence(prompt, r.Length, r.Mask), r.options())
 		if err != nil {

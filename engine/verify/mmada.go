@@ -148,13 +148,12 @@ func (m *mmadaRuns) answerRow(ctx context.Context, name string, r textRun, row i
 	for i := range r.Length {
 		net.watch = append(net.watch, len(prompt)+i)
 	}
-	v := net.spec.Vocab
 	var argmax [][]int
 	net.look = func(call int, guided []float32, _ [2][]float32) error {
 		if call == 0 {
 			a.first[row] = guided
 		}
-		at := make([]int, r.Length)
+		at, v := make([]int, r.Length), net.spec.Vocab
 		for i := range at {
 			at[i], _ = best(guided[i*v : (i+1)*v])
 		}
@@ -163,15 +162,11 @@ func (m *mmadaRuns) answerRow(ctx context.Context, name string, r textRun, row i
 	}
 	if r.Temp != 0 {
 		net.draw = func(call, pos int, logits []float32) (int, error) {
-			u, err := m.f.noise(fmt.Sprintf("%s.noise.uniform64.%02d", name, call), 3)
-			if u == nil || err != nil {
-				return 0, fmt.Errorf("pass %d: the draw is not recorded: %w", call, err)
+			u, err := m.f.recorded(fmt.Sprintf("%s.noise.uniform64.%02d", name, call), 3)
+			if err != nil {
+				return 0, err
 			}
-			x, err := u.at(row, pos-len(prompt))
-			if err != nil || len(x) != len(logits) {
-				return 0, fmt.Errorf("noise of %d ids, %d logits: %w", len(x), len(logits), err)
-			}
-			return drawPower(logits, x, r.Temp), nil
+			return u.draw(logits, r.Temp, row, pos-len(prompt))
 		}
 	}
 	loop, err := r.loop(net, len(prompt), lladaQuirks)
@@ -180,30 +175,13 @@ func (m *mmadaRuns) answerRow(ctx context.Context, name string, r textRun, row i
 	}
 	if r.Remasking == "random" {
 		loop.Noise = func(step int) engine.Noise {
-			u, err := m.f.noise(fmt.Sprintf("%s.noise.remask_u.%02d", name, step), 2)
-			if u == nil || err != nil {
-				return slice{}
-			}
-			x, err := u.at(row)
-			if err != nil {
-				return slice{}
-			}
-			return slice{0, x}
+			u, _ := m.f.noise(fmt.Sprintf("%s.noise.remask_u.%02d", name, step), 2)
+			return u.order(0, row)
 		}
 	}
 	var confidence [][]float64
 	loop.Sampler = &spy{Sampler: loop.Sampler, seen: func(view engine.View, p *engine.Prediction) {
-		c := make([]float64, r.Length)
-		for i := range c {
-			c[i] = -1
-		}
-		for i, pos := range p.Pos {
-			c[pos-len(prompt)] = float64(p.Prob[i])
-			if r.Remasking == "random" {
-				c[pos-len(prompt)] = view.Noise.Uniform(pos)
-			}
-		}
-		confidence = append(confidence, c)
+		confidence = append(confidence, r.confidences(view, p, len(prompt)))
 	}}
 	p, err := follow(ctx, loop, textSequence(prompt, r.Length, r.Mask), r.options())
 	if err != nil {
@@ -216,6 +194,21 @@ func (m *mmadaRuns) answerRow(ctx context.Context, name string, r textRun, row i
 	a.states, a.argmax = append(a.states, states), append(a.argmax, argmax)
 	a.confidence = append(a.confidence, confidence)
 	return nil
+}
+
+// confidences are what a step orders positions by, over the answer from position first on; -1 where none competes.
+func (r textRun) confidences(view engine.View, p *engine.Prediction, first int) []float64 {
+	c := make([]float64, r.Length)
+	for i := range c {
+		c[i] = -1
+	}
+	for i, pos := range p.Pos {
+		c[pos-first] = float64(p.Prob[i])
+		if r.Remasking == "random" {
+			c[pos-first] = view.Noise.Uniform(pos)
+		}
+	}
+	return c
 }
 
 // confidence compares confidences; any negative number stands for a position that does not compete.

@@ -218,6 +218,36 @@ func (n *noiseArray) at(index ...int) ([]float64, error) {
 	return n.u[lo*size : (lo+1)*size], nil
 }
 
+// draw is the draw of LLaDA's sampler with the noise [V] at index.
+func (n *noiseArray) draw(logits []float32, temperature float64, index ...int) (int, error) {
+	u, err := n.at(index...)
+	if err != nil || len(u) != len(logits) {
+		return 0, fmt.Errorf("noise of %d ids, %d logits: %w", len(u), len(logits), err)
+	}
+	return drawPower(logits, u, temperature), nil
+}
+
+// order is the noise [L] at index for positions from first on. What is not recorded gives NaN, which no sampler chooses.
+func (n *noiseArray) order(first int, index ...int) engine.Noise {
+	if n == nil {
+		return slice{}
+	}
+	u, err := n.at(index...)
+	if err != nil {
+		return slice{}
+	}
+	return slice{first, u}
+}
+
+// recorded reads array name, which must be there.
+func (f *folder) recorded(name string, dims int) (*noiseArray, error) {
+	n, err := f.noise(name, dims)
+	if err == nil && n == nil {
+		err = fmt.Errorf("%s is not recorded", name)
+	}
+	return n, err
+}
+
 // slice is recorded noise of positions [from, from+len(u)).
 type slice struct {
 	from int
