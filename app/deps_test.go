@@ -35,6 +35,7 @@ const imports = `
 	go-gl < ui/glview/glprobe, ui/glview/glctx
 	ui/figures, ui/palette, ui/paint, ui/run < ui/flow
 	shaders, ui/flow, ui/glview/glctx, x/image < ui/glview
+	ui/glview, ui/figures < ui/export
 	ui/glview, ui/theme < ui/glview/panel
 	ui/theme, ui/flow, ui/state < ui/widgets
 	ui/widgets, ui/glview/panel < ui/parts
@@ -42,7 +43,7 @@ const imports = `
 	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library < ui
 
 	ui/state, sqlite < app/history
-	assets, app/history, engine/local, engine/verify, ui, ui/glview, ui/glview/glprobe, x/image, x/sys < app
+	assets, app/history, engine/local, engine/verify, ui, ui/glview, ui/glview/glprobe, ui/export, x/image, x/sys < app
 
 	# For tests only: nothing above may import these.
 	engine < engine/enginetest, ui/run/runtest
