@@ -182,6 +182,32 @@ func TestPNG(t *testing.T) {
 	}
 }
 
+func TestSheetAndDefaults(t *testing.T) {
+	for name, events := range map[string][]engine.Event{"text": runtest.Text(), "picture": runtest.Picture(8, 8, 32, 9), "both": runtest.Both()} {
+		r := record(t, events)
+		o := export.Default(r, nil, true)
+		o.Title = name
+		still, err := export.Still(r, 3, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := still.Rect.Dy(); h < 120 || h > 600 {
+			t.Errorf("%s: %d pixels high", name, h)
+		}
+		var b bytes.Buffer
+		if err := export.Sheet(&b, r, 6, 3, o); err != nil {
+			t.Fatal(err)
+		}
+		c, err := png.DecodeConfig(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Width != 3*(still.Rect.Dx()+8)+8 || c.Height != 2*(still.Rect.Dy()+8)+8 {
+			t.Errorf("%s: sheet of %d by %d for stills of %v", name, c.Width, c.Height, still.Rect)
+		}
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	var b bytes.Buffer
 	if err := export.GIF(&b, new(run.Run), options(100, 100, "")); !errors.Is(err, export.ErrEmpty) {
@@ -214,6 +240,16 @@ func TestLook(t *testing.T) {
 		if name == "both" {
 			o.Config.Width = 800
 		}
+		d := export.Default(r, nil, name != "letter")
+		d.Title = o.Title
+		f, err := os.Create(filepath.Join(*look, name+"-sheet.png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := export.Sheet(f, r, 4, 2, d); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
 		for ext, write := range map[string]func(f *os.File) error{
 			".gif": func(f *os.File) error { return export.GIF(f, r, o) },
 			".png": func(f *os.File) error { return export.PNG(f, r, o) },

@@ -11,6 +11,7 @@ import (
 
 	"unmask/ui/figures"
 	"unmask/ui/glview"
+	"unmask/ui/palette"
 	"unmask/ui/run"
 )
 
@@ -24,7 +25,27 @@ type Options struct {
 	Length   time.Duration   // the steps are played faster when they would take longer; 0: 12 s
 	Hold     time.Duration   // how long the end stays; 0: 2 s
 	Title    string          // above the canvas on the left; with it the step is counted and progress is drawn
+	Fit      bool            // Config.Height is the most: frames are as high as the last line needs
 	Renderer glview.Renderer // nil: software
+}
+
+// Default are the options for a run of any task: text as words on a width for reading, a picture as a square, both side by
+// side. fonts may be nil.
+func Default(r *run.Run, fonts *glview.Fonts, dark bool) Options {
+	o := Options{Fit: true, Config: glview.Config{Width: 640, Height: 1200, Dark: dark, View: palette.Confidence, Text: glview.Words, Margin: 16, Fonts: fonts}}
+	if r == nil || r.Started() == nil {
+		return o
+	}
+	st := r.At(0)
+	written := st.Image.Len() > 0 && st.Image.Lo < st.Answer.Hi && st.Answer.Lo < st.Image.Hi
+	switch {
+	case written && st.Answer.Len()-st.Image.Len() <= 2:
+		o.Config.Width, o.Config.Height, o.Config.View, o.Config.Text = 416, 460, palette.Picture, glview.NoText
+		o.Fit = false
+	case st.Image.Len() > 0:
+		o.Config.Width, o.Config.Height, o.Config.View = 880, 420, palette.Tokens
+	}
+	return o
 }
 
 // Limits of an export, against broken options.
@@ -79,15 +100,30 @@ func newStage(r *run.Run, o *Options) (*stage, error) {
 	if o.Title != "" {
 		o.Config.Captions = caption(o.Title, 0, r)
 	}
-	s, err := glview.NewScene(o.Config)
+	s, err := layOut(r, o.Config)
+	if err != nil {
+		return nil, err
+	}
+	if o.Fit && s.Bottom() > 0 {
+		below := 2 * o.Config.Margin
+		if o.Title != "" {
+			below += 16
+		}
+		o.Config.Height = min(o.Config.Height, s.Bottom()+int(below*max(o.Config.Scale, 1)))
+		if s, err = layOut(r, o.Config); err != nil {
+			return nil, err
+		}
+	}
+	return &stage{o: o, r: r, scene: s, anim: glview.NewAnim(s), img: image.NewRGBA(image.Rect(0, 0, o.Config.Width, o.Config.Height))}, nil
+}
+
+func layOut(r *run.Run, c glview.Config) (*glview.Scene, error) {
+	s, err := glview.NewScene(c)
 	if err != nil {
 		return nil, err
 	}
 	s.SetRun(r)
-	if err := s.Update(); err != nil {
-		return nil, err
-	}
-	return &stage{o: o, r: r, scene: s, anim: glview.NewAnim(s), img: image.NewRGBA(image.Rect(0, 0, o.Config.Width, o.Config.Height))}, nil
+	return s, s.Update()
 }
 
 func caption(title string, step int, r *run.Run) glview.Captions {

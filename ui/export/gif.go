@@ -40,7 +40,7 @@ func GIF(w io.Writer, r *run.Run, o Options) error {
 		}
 		copy(last.Pix, f.Image.Pix)
 	}
-	g.Config = image.Config{ColorModel: q.pal, Width: o.Config.Width, Height: o.Config.Height}
+	g.Config = image.Config{ColorModel: q.pal, Width: last.Rect.Dx(), Height: last.Rect.Dy()}
 	b := bufio.NewWriter(w)
 	if err := gif.EncodeAll(b, &g); err != nil {
 		return err

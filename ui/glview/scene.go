@@ -340,6 +340,15 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 
 func round(v float32) int { return int(math.Round(float64(v))) }
 
+// Bottom is the pixel row below everything that is laid out, 0 when nothing is.
+func (s *Scene) Bottom() int {
+	bottom := s.pictureY + s.pictureH
+	for i := range s.places {
+		bottom = max(bottom, s.places[i].y+s.places[i].h)
+	}
+	return bottom
+}
+
 // Hit is the position at pixel (x, y), or -1.
 func (s *Scene) Hit(x, y int) int {
 	for i := range s.places {
