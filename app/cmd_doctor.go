@@ -125,6 +125,24 @@ func lookWindow(ctx context.Context, _ *call) finding {
 	return f
 }
 
+// lookGL says what draws the denoising canvas and exported animations.
+func lookGL(ctx context.Context, c *call) finding {
+	const soft = "drawn in software, which is exact and a little slower"
+	if c.cfg.GL == "software" {
+		return finding{"canvas", stateOK, soft + " (setting gl)", ""}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return finding{"canvas", stateNote, soft + ": " + err.Error(), ""}
+	}
+	p, err := probeChild(ctx, self, offScreen, false)
+	if err != nil {
+		return finding{"canvas", stateNote, soft + "; OpenGL off the screen: " + err.Error(),
+			"To use the graphics card, install its OpenGL driver with EGL (Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri)."}
+	}
+	return finding{"canvas", stateOK, p.Renderer, ""}
+}
+
 // windowAdvice is what a person can do about a window that cannot be opened.
 func windowAdvice(err error) string {
 	switch s := err.Error(); {

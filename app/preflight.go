@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 
+	"unmask/ui/glview"
 	"unmask/ui/glview/glprobe"
 )
 
@@ -17,23 +19,30 @@ import (
 const probeFlag = "--probe-gl"
 
 // probeTimeout bounds one attempt: a broken driver may hang. A cold software driver on a busy machine takes seconds.
-const probeTimeout = 15 * time.Second
+const probeTimeout = 10 * time.Second
+
+// offScreen asks the child for the context of the denoising canvas instead of a window.
+const offScreen = "off-screen"
 
 // probed is what the child prints.
 type probed struct {
-	Info  glprobe.Info `json:"info"`
-	Error string       `json:"error,omitempty"`
+	Info     glprobe.Info `json:"info"`
+	Renderer string       `json:"renderer,omitempty"` // off the screen
+	Error    string       `json:"error,omitempty"`
 }
 
-// runProbe is the child's side of [preflight]. It runs on the main goroutine.
+// runProbe is the child's side of [preflight] and [lookGL]. It runs on the main goroutine.
 func runProbe(args []string, s streams) int {
-	api := glprobe.Native
-	if len(args) > 0 {
-		api = glprobe.API(args[0])
-	}
 	var p probed
-	info, err := glprobe.Window(api)
-	p.Info = info
+	var err error
+	switch {
+	case len(args) > 0 && args[0] == offScreen:
+		p.Renderer, err = probeOffScreen()
+	case len(args) > 0:
+		p.Info, err = glprobe.Window(glprobe.API(args[0]))
+	default:
+		p.Info, err = glprobe.Window(glprobe.Native)
+	}
 	if err != nil {
 		p.Error = err.Error()
 	}
@@ -41,6 +50,16 @@ func runProbe(args []string, s streams) int {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// probeOffScreen makes the context of the denoising canvas and says what draws in it.
+func probeOffScreen() (string, error) {
+	runtime.LockOSThread()
+	r, err := glview.OpenGL()
+	if err != nil {
+		return "", err
+	}
+	return r.Info(), r.Close()
 }
 
 // windowMode is a way to open a window that has been tried in a child process.
@@ -64,9 +83,9 @@ func preflight(ctx context.Context) (windowMode, error) {
 		api      glprobe.API
 		software bool
 	}{{glprobe.Native, false}, {glprobe.EGL, false}, {glprobe.Native, true}, {glprobe.EGL, true}} {
-		info, err := probeChild(ctx, self, try.api, try.software)
+		p, err := probeChild(ctx, self, string(try.api), try.software)
 		if err == nil {
-			return windowMode{info, try.software}, nil
+			return windowMode{p.Info, try.software}, nil
 		}
 		if first == nil {
 			first = err
@@ -86,26 +105,29 @@ func noDisplay(err error) bool {
 	return strings.Contains(err.Error(), "window system:")
 }
 
-func probeChild(ctx context.Context, self string, api glprobe.API, software bool) (glprobe.Info, error) {
+// errProbeTimeout is returned for a driver that did not answer.
+var errProbeTimeout = fmt.Errorf("the OpenGL driver did not answer within %s", probeTimeout)
+
+func probeChild(ctx context.Context, self, what string, software bool) (probed, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, self, probeFlag, string(api))
+	cmd := exec.CommandContext(ctx, self, probeFlag, what)
 	cmd.WaitDelay = time.Second
 	if software {
 		cmd.Env = childEnv("LIBGL_ALWAYS_SOFTWARE=1")
 	}
 	out, err := cmd.Output()
 	var p probed
-	if jerr := json.Unmarshal(lastLine(out), &p); jerr != nil {
-		if ctx.Err() != nil {
-			return p.Info, fmt.Errorf("the OpenGL driver did not answer within %s", probeTimeout)
+	if json.Unmarshal(lastLine(out), &p) != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return p, errProbeTimeout
 		}
-		return p.Info, fmt.Errorf("the OpenGL driver crashed (%w)", err)
+		return p, fmt.Errorf("the OpenGL driver crashed (%w)", err)
 	}
 	if p.Error != "" {
-		return p.Info, errors.New(p.Error)
+		return p, errors.New(p.Error)
 	}
-	return p.Info, err
+	return p, err
 }
 
 // lastLine is the last line that is not empty; drivers print before ours.

@@ -79,5 +79,3 @@ func writeAnimation(w io.Writer, r *run.Run, cfg Config) error { return errors.E
 func (c *call) window(ctx context.Context, mode windowMode) error {
 	return fmt.Errorf("%w: not yet", errNoDisplay)
 }
-
-func lookGL(context.Context, *call) finding { return finding{"canvas", stateNote, "", ""} }
