@@ -7,6 +7,8 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"image/draw"
+	"image/gif"
 	"image/png"
 	"log/slog"
 	"os"
@@ -57,14 +59,17 @@ func unmaskCtx(ctx context.Context, in string, args ...string) result {
 func (r result) want(t *testing.T, code int, parts ...string) {
 	t.Helper()
 	if r.code != code {
-		t.Errorf("exit code %d, want %d; output %q, errors %q", r.code, code, r.out, r.err)
+		t.Errorf("exit code %d, want %d; output %q, errors %q", r.code, code, end(r.out), end(r.err))
 	}
 	for _, p := range parts {
 		if !strings.Contains(r.out+r.err, p) {
-			t.Errorf("output %q and errors %q lack %q", r.out, r.err, p)
+			t.Errorf("output %q and errors %q lack %q", end(r.out), end(r.err), p)
 		}
 	}
 }
+
+// end is the last part of a text.
+func end(s string) string { return s[max(0, len(s)-800):] }
 
 // writePNG writes a w by h picture; pixels where white says so are white, the others black.
 func writePNG(t *testing.T, name string, w, h int, white func(x, y int) bool) string {
@@ -393,4 +398,61 @@ func TestModelsAndVerify(t *testing.T) {
 	}
 	unmask(t, "", "verify", "none").want(t, exitFailed, "none")
 	unmask(t, "", "verify", ".").want(t, exitFailed)
+}
+
+// TestAnimations exports runs of words and of pictures and looks at the frames.
+func TestAnimations(t *testing.T) {
+	scripted(t, &enginetest.Session{})
+	t.Setenv("UNMASK_GL", "software") // exact
+	unmask(t, "", "chat", "one two three four", "--trace", "chat.unmask").want(t, exitDone)
+	unmask(t, "", "paint", "a red boat", "-o", "boat.png").want(t, exitDone)
+	unmask(t, "", "paint", "a red boat", "-o", "direct.gif").want(t, exitDone, "direct.gif")
+	unmask(t, "", "replay", "boat.png", "-o", "boat.gif").want(t, exitDone, "bit-equal", "boat.gif")
+	unmask(t, "", "replay", "--recorded", "chat.unmask", "-o", "chat.gif").want(t, exitDone, "chat.gif")
+	unmask(t, "", "replay", "boat.png", "-o", "boat-sheet.png").want(t, exitDone)
+	unmask(t, "", "replay", "--recorded", "boat.png", "-o", "recorded.gif").want(t, exitDone)
+	for _, name := range []string{"direct.gif", "boat.gif", "chat.gif", "recorded.gif"} {
+		g := readGIF(t, name)
+		if len(g.Image) < 12 || g.Config.Width < 100 || g.Config.Height < 40 {
+			t.Errorf("%s has %d frames of %d x %d", name, len(g.Image), g.Config.Width, g.Config.Height)
+		}
+		first, last := g.Image[0], image.NewRGBA(g.Image[0].Rect)
+		for _, f := range g.Image {
+			draw.Draw(last, f.Rect, f, f.Rect.Min, draw.Src)
+		}
+		differ := 0
+		for y := range first.Rect.Dy() {
+			for x := range first.Rect.Dx() {
+				if r, _, _, _ := first.At(x, y).RGBA(); r>>8 != uint32(last.RGBAAt(x, y).R) {
+					differ++
+				}
+			}
+		}
+		if differ < first.Rect.Dx()*first.Rect.Dy()/100 {
+			t.Errorf("%s: the last frame differs from the first in %d pixels", name, differ)
+		}
+	}
+	a, err := os.ReadFile("direct.gif")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile("boat.gif"); err != nil || !bytes.Equal(a, b) {
+		t.Errorf("the animation of a run and of its replay differ: %d and %d bytes, %v", len(a), len(b), err)
+	}
+	if img, err := readPicture("boat-sheet.png"); err != nil || img.Bounds().Dx() < 4*animSide {
+		t.Errorf("sheet: %v", err)
+	}
+}
+
+func readGIF(t *testing.T, name string) *gif.GIF {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gif.DecodeAll(bytes.NewReader(b))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return g
 }

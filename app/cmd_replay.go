@@ -115,6 +115,12 @@ func outcomeOf(rec *trace.Run) (*outcome, error) {
 		}
 	}
 	o.rec.Header = rec.Header
+	if n := len(rec.Steps); n > 0 && len(rec.Previews) == 0 && o.finished() != nil && o.finished().Image != nil {
+		// without recorded previews an animation shows the picture at its end
+		if err := o.run.Add(&engine.Preview{Step: rec.Steps[n-1].Index, Image: o.finished().Image}); err != nil {
+			return nil, err
+		}
+	}
 	return o, nil
 }
 
@@ -133,7 +139,7 @@ func (c *call) rerun(ctx context.Context, rec *trace.Run) (*outcome, error) {
 			c.args[0], rec.Started.Spec.Name, want, m.spec.Name, have)
 	}
 	job := rec.Job()
-	if makesPicture(job.Task) && (c.animates() || c.trace != "") {
+	if makesPicture(job.Task) && (c.output != "" || c.trace != "") {
 		job.Options.Previews = true // changes no token
 	}
 	o, err := c.denoise(ctx, m, job)

@@ -19,7 +19,8 @@ import (
 const probeFlag = "--probe-gl"
 
 // probeTimeout bounds one attempt: a broken driver may hang. A cold software driver on a busy machine takes seconds.
-const probeTimeout = 10 * time.Second
+// Tests shorten it.
+var probeTimeout = 10 * time.Second
 
 // offScreen asks the child for the context of the denoising canvas instead of a window.
 const offScreen = "off-screen"
@@ -90,8 +91,8 @@ func preflight(ctx context.Context) (windowMode, error) {
 		if first == nil {
 			first = err
 		}
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() != nil || errors.Is(err, errProbeTimeout) {
+			break // what hangs once hangs again
 		}
 		if noDisplay(err) { // other drivers do not help
 			return windowMode{}, fmt.Errorf("the display %s does not answer (%w)", displayName(), err)
@@ -105,8 +106,8 @@ func noDisplay(err error) bool {
 	return strings.Contains(err.Error(), "window system:")
 }
 
-// errProbeTimeout is returned for a driver that did not answer.
-var errProbeTimeout = fmt.Errorf("the OpenGL driver did not answer within %s", probeTimeout)
+// errProbeTimeout is returned for a display or driver that did not answer.
+var errProbeTimeout = errors.New("the display or its OpenGL driver does not answer")
 
 func probeChild(ctx context.Context, self, what string, software bool) (probed, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)

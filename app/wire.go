@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 
@@ -15,7 +13,6 @@ import (
 	"unmask/engine/models"
 	"unmask/engine/tensor"
 	"unmask/engine/weights"
-	"unmask/ui/run"
 )
 
 // version is the release; FyneApp.toml has the same, which a test compares.
@@ -71,10 +68,6 @@ func findPreset(spec engine.Spec, task engine.Task, name string) (engine.Options
 	}
 	return engine.Options{}, usagef("--preset: %q is not one of %s", clip(name), strings.Join(names, ", "))
 }
-
-func writeSheet(w io.Writer, r *run.Run, cfg Config) error { return errors.ErrUnsupported }
-
-func writeAnimation(w io.Writer, r *run.Run, cfg Config) error { return errors.ErrUnsupported }
 
 func (c *call) window(ctx context.Context, mode windowMode) error {
 	return fmt.Errorf("%w: not yet", errNoDisplay)
