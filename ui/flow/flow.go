@@ -1,6 +1,8 @@
 // Package flow lays the tokens of an answer out in lines so that nothing jumps: finished blocks are never laid out again,
-// a token moves only when a token before it on the same line grew, and a line never gives back to the one above. The
-// layout is a function of the run and the width alone, so a run that is loaded stands where it stood when it was made.
+// a token moves only when a token before it on the same line grew, and a line never gives back to the one above. The places
+// of a run that goes do not depend on how its steps were grouped. A run that was done when its layout began, or whose
+// layout begins again because the width changed, has nothing to keep still: its lines are filled as well as they can be,
+// and every step of it stands on the places of the last.
 package flow
 
 import (
@@ -66,6 +68,7 @@ type Flow struct {
 	folded bool
 	lines  []int // by position from span.Lo: never falls while the run goes
 	done   int   // steps laid out; -1: none
+	filled bool  // the run was done when the layout began
 	final  bool
 	state  run.State
 	texts  []string
@@ -109,6 +112,7 @@ func (f *Flow) Folded() bool { return f.folded }
 
 func (f *Flow) reset() {
 	f.done, f.final, f.lines = -1, false, f.lines[:0]
+	f.filled = f.run != nil && f.run.Done()
 	f.Items, f.Height, f.Rest, f.Thought = f.Items[:0], 0, 0, nil
 }
 
@@ -128,6 +132,12 @@ func (f *Flow) Update() bool {
 	n, final := f.run.Len(), f.run.Done()
 	if f.done == n && f.final == final {
 		return false
+	}
+	if f.filled {
+		f.done, f.final = n, true
+		f.run.AtInto(&f.state, n)
+		f.layout(span, true)
+		return true
 	}
 	// Steps that came together are laid out one by one: the result must not depend on how they were grouped. The last one
 	// is laid out again when the run is done, without the end tokens.

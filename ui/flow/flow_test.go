@@ -94,6 +94,9 @@ func TestGrouping(t *testing.T) {
 	all.SetRun(b, engine.Span{})
 	for _, e := range runtest.Text() {
 		add(t, a, e)
+		if _, ok := e.(*engine.Finished); ok {
+			all.Update()
+		}
 		add(t, b, e)
 		one.Update()
 	}
@@ -118,6 +121,34 @@ func TestGrouping(t *testing.T) {
 	want := strings.NewReplacer(" ", "", "\n", "").Replace(strings.Join(runtest.Letter, ""))
 	if got := strings.ReplaceAll(text.String(), "\n", ""); got != want {
 		t.Errorf("text is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestFilled: a run that was done before fills its lines better, and not at all differently after nothing happened.
+func TestFilled(t *testing.T) {
+	grown, filled := New(options(260)), New(options(260))
+	r := new(run.Run)
+	grown.SetRun(r, engine.Span{})
+	for _, e := range runtest.Text() {
+		add(t, r, e)
+		grown.Update()
+	}
+	filled.SetRun(r, engine.Span{})
+	filled.Update()
+	check(t, filled, 260)
+	if filled.Height > grown.Height {
+		t.Errorf("filled lines are %g high, grown ones %g", filled.Height, grown.Height)
+	}
+	for i := 1; i < len(filled.Items); i++ {
+		a, b := filled.Items[i-1], filled.Items[i]
+		if b.Line == a.Line+1 && b.Kind == Word && a.Kind == Word && b.Text != "When" && a.X+a.W+8+b.W <= 260 &&
+			(i+1 == len(filled.Items) || filled.Items[i+1].Line > b.Line || filled.Items[i+1].X > b.X+b.W) {
+			t.Errorf("%q would have fitted behind %q", b.Text, a.Text)
+		}
+	}
+	last := append([]Item(nil), grown.Items...)
+	if grown.Update() || !reflect.DeepEqual(last, grown.Items) {
+		t.Error("a run that was watched moves after its end")
 	}
 }
 

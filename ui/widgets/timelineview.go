@@ -107,12 +107,16 @@ func (r *timelineRenderer) Layout(s fyne.Size) {
 	w := max(s.Width-right-x, 40)
 	place(r.track.Raster, x, top, w, bottom-top)
 
-	// Numbers on the right.
-	rx := s.Width - right + theme.GapM
+	r.layoutNumbers(s.Width-right+theme.GapM, mid)
+	r.layoutBlocks(x, w)
+}
+
+// layoutNumbers puts the counter, the time left and the status on the right, from rx on.
+func (r *timelineRenderer) layoutNumbers(rx, mid float32) {
 	sw := fyne.MeasureText(r.step.Text, r.step.TextSize, r.step.TextStyle)
 	ow := fyne.MeasureText(r.of.Text, r.of.TextSize, r.of.TextStyle)
 	y := float32(26)
-	if compact {
+	if r.t.compact {
 		y = mid - sw.Height/2
 	}
 	place(r.step, rx, y, sw.Width, sw.Height)
@@ -126,7 +130,7 @@ func (r *timelineRenderer) Layout(s fyne.Size) {
 		sx += 18
 	}
 	place(r.status, sx, 60-st.Height/2, st.Width, st.Height)
-	if compact {
+	if r.t.compact {
 		r.left.Hide()
 		r.status.Hide()
 		r.live.Hide()
@@ -134,7 +138,6 @@ func (r *timelineRenderer) Layout(s fyne.Size) {
 		r.left.Show()
 		r.status.Show()
 	}
-	r.layoutBlocks(x, w)
 }
 
 // layoutBlocks puts the names of the blocks and the last step below the bars; names without room are left out.
