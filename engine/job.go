@@ -172,7 +172,7 @@ type Spec struct {
 	End        []Token           `json:"end"` // tokens that end an answer
 	Tasks      []Task            `json:"tasks"`
 	Image      *ImageSpec        `json:"image,omitempty"`
-	ThinkStyle string            `json:"think_style,omitempty"` // sentence put before the question to ask for thinking; "": none
+	ThinkStyle string            `json:"think_style,omitempty"` // how thinking is asked for: a sentence before the question, or "chat template"; "": it can not be
 	Defaults   map[Task]Options  `json:"defaults,omitempty"`
 	Examples   map[Task][]string `json:"examples,omitempty"` // prompts that the model can do, for empty panes
 }

@@ -35,7 +35,10 @@ func (m *model) planAnswer(ctx context.Context, job engine.Job, img *image.NRGBA
 		}
 		codes, p.started.Source, p.started.Grid = seen, source, m.spec.Image.Grid
 	}
-	chat := m.chat(job)
+	chat, err := m.chat(job)
+	if err != nil {
+		return nil, err
+	}
 	need := func() int {
 		if codes == nil {
 			return len(chat)
@@ -43,7 +46,9 @@ func (m *model) planAnswer(ctx context.Context, job engine.Job, img *image.NRGBA
 		return len(codes) + 3 + len(chat)
 	}
 	for need()+job.Options.Length > m.spec.MaxLen && dropTurn(&job) {
-		chat = m.chat(job)
+		if chat, err = m.chat(job); err != nil {
+			return nil, err
+		}
 	}
 	if err := m.room("prompt", need(), job.Options.Length); err != nil {
 		return nil, err
@@ -102,12 +107,16 @@ func (m *model) question() string {
 }
 
 // chat is the conversation in the model's template.
-func (m *model) chat(job engine.Job) []engine.Token {
-	ids := m.tok.AppendTokens(nil, m.tok.Template().Render(job.Messages, job.Options.Think))
-	if m.image != nil {
-		return m.prompts.Begin(ids)
+func (m *model) chat(job engine.Job) ([]engine.Token, error) {
+	text, err := m.tok.Template().Render(job.Messages, job.Options.Think)
+	if err != nil {
+		return nil, err
 	}
-	return ids
+	ids := m.tok.AppendTokens(nil, text)
+	if m.image != nil {
+		ids = m.prompts.Begin(ids)
+	}
+	return ids, nil
 }
 
 // dropTurn removes the oldest question and its answer from a conversation; false when only the last message is left.
@@ -139,8 +148,10 @@ func (m *model) planInfill(job engine.Job) (*plan, error) {
 		return nil, &engine.InputError{Item: "prompt", Reason: "has 0 holes: write ___ where words are missing, ___{5} for five tokens"}
 	}
 	r := &row{}
-	request := []engine.Message{{Role: "user", Text: infillRequest}}
-	head := m.tok.AppendTokens(nil, m.tok.Template().Render(request, false))
+	head, err := m.chat(engine.Job{Messages: []engine.Message{{Role: "user", Text: infillRequest}}})
+	if err != nil {
+		return nil, err
+	}
 	r.add(engine.Text, true, head...)
 	lo, at := len(head), 0
 	for _, f := range found {

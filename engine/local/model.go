@@ -105,7 +105,11 @@ func (m *model) describe(set *weights.Set) error {
 			return err
 		}
 	}
-	m.spec.ThinkStyle = m.tok.Template().Thinking
+	if t := m.tok.Template(); t.Thinking != "" {
+		m.spec.ThinkStyle = t.Thinking
+	} else if t.ThinkFlag {
+		m.spec.ThinkStyle = "chat template"
+	}
 	m.spec.Defaults, m.spec.Examples = defaults(m.spec), examples(m.spec)
 	return readWorld(set, &m.spec)
 }

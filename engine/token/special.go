@@ -61,8 +61,8 @@ type config struct {
 	ThinkingPrefix string `json:"thinking_prefix"`
 }
 
-// configure reads tokenizer_config.json, which may be nil, and picks the chat template.
-func (t *Tokenizer) configure(data []byte, family string) error {
+// configure reads tokenizer_config.json and chat_template.jinja, both of which may be nil, and picks the chat template.
+func (t *Tokenizer) configure(data, separate []byte, family string) error {
 	t.nameRoles(family)
 	var c config
 	if data != nil {
@@ -70,16 +70,34 @@ func (t *Tokenizer) configure(data []byte, family string) error {
 			return &engine.FormatError{Format: "tokenizer", Path: "tokenizer_config.json", Err: err}
 		}
 	}
+	names := map[string]any{}
 	for role, v := range map[string]any{"bos": c.Bos, "eos": c.Eos, "pad": c.Pad, "mask": c.Mask} {
 		content, _ := v.(string)
 		if m, ok := v.(map[string]any); ok { // {"content": "<|endoftext|>", "special": true, ...}
 			content, _ = m["content"].(string)
 		}
+		names[role+"_token"] = content
 		if id, ok := t.ids[content]; ok && content != "" {
 			t.roles[role] = id
 		}
 	}
 	chat, _ := c.ChatTemplate.(string)
-	t.template = chooseTemplate(family, chat, c.ThinkingPrefix)
+	if list, ok := c.ChatTemplate.([]any); ok { // [{"name": "default", "template": "..."}, ...]
+		for _, x := range list {
+			if m, ok := x.(map[string]any); ok && (chat == "" || m["name"] == "default") {
+				chat, _ = m["template"].(string)
+			}
+		}
+	}
+	if separate != nil {
+		chat = string(separate)
+	}
+	var err error
+	if t.template, err = t.chooseTemplate(family, chat, names); err != nil {
+		return err
+	}
+	if c.ThinkingPrefix != "" {
+		t.template.Thinking = c.ThinkingPrefix
+	}
 	return nil
 }

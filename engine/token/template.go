@@ -1,14 +1,17 @@
 package token
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"unmask/engine"
 )
 
-// Template says how a conversation is written out before it is tokenized.
+// Template says how a conversation is written out before it is tokenized: by the checkpoint's own Jinja template, or by
+// one of the rows of [Templates].
 type Template struct {
-	Name   string // "llada", "mmada", "chatml"
+	Name   string // "jinja", or of a row: "llada", "mmada", "chatml", "ling"
 	Begin  string // before everything
 	Open   string // before a role's name
 	Close  string // after a role's name
@@ -16,122 +19,140 @@ type Template struct {
 	System string // text of the system message put first when there is none; "": none
 	// Thinking is put before the last user text to ask for <think> reasoning; "" when the model has no such form.
 	Thinking string
-	// NoThinking is put after the opened answer unless thinking is asked for: an empty thought.
-	NoThinking string
-	trim       bool // white space around texts is dropped
-	thoughts   bool // thoughts of earlier answers are dropped, those after the last question written in full (Qwen3)
+	// ThinkFlag is true where the template itself asks for reasoning, by the variables enable_thinking and
+	// thinking_option.
+	ThinkFlag bool
+
+	roles map[string]string // names that the template gives to roles; nil: their own
+	trim  bool              // white space around texts is dropped
+	jinja []statement
+	names map[string]any // "bos_token" and the like
 }
 
 // mmadaThinking is the sentence that MMaDA was trained with.
 const mmadaThinking = "You should first think about the reasoning process in the mind and then provide the user with the answer. " +
 	"The reasoning process is enclosed within <think> </think> tags, i.e. <think> reasoning process here </think> answer here\n"
 
-// Templates lists the known forms.
+// Templates lists the forms for checkpoints that carry no template.
 var Templates = []Template{
 	{Name: "llada", Begin: "<|startoftext|>", Open: "<|start_header_id|>", Close: "<|end_header_id|>\n\n", End: "<|eot_id|>", trim: true},
 	{Name: "mmada", Begin: "<|startoftext|>", Open: "<|start_header_id|>", Close: "<|end_header_id|>\n", End: "<|eot_id|>", Thinking: mmadaThinking, trim: true},
-	{Name: "chatml", Open: "<|im_start|>", Close: "\n", End: "<|im_end|>\n", System: "You are a helpful assistant."},
-	{Name: "qwen3", Open: "<|im_start|>", Close: "\n", End: "<|im_end|>\n", NoThinking: "<think>\n\n</think>\n\n", thoughts: true},
+	{Name: "chatml", Open: "<|im_start|>", Close: "\n", End: "<|im_end|>\n"},
+	{Name: "ling", Open: "<role>", Close: "</role>", End: "<|role_end|>", roles: map[string]string{"system": "SYSTEM", "user": "HUMAN", "assistant": "ASSISTANT"}},
 }
 
-// chooseTemplate picks by family, then by what the checkpoint's own template says. An MMaDA checkpoint gets the single line
-// break of its training even where it carries LLaDA's template.
-func chooseTemplate(family, chat, thinking string) Template {
-	name := "llada"
-	switch {
-	case family == "mmada":
-		name = "mmada"
-	case strings.Contains(chat, "<|im_start|>") && strings.Contains(chat, "<think>"):
-		name = "qwen3"
-	case strings.Contains(chat, "<|im_start|>"):
-		name = "chatml"
-	case strings.Contains(chat, "<|end_header_id|>\n'") || strings.Contains(chat, "<|end_header_id|>\\n'"):
-		name = "mmada"
-	}
-	var t Template
-	for _, row := range Templates {
-		if row.Name == name {
-			t = row
-		}
-	}
-	if name == "chatml" && !strings.Contains(chat, t.System) {
-		t.System = ""
-	}
-	if thinking != "" {
-		t.Thinking = thinking
-	}
-	return t
+// row returns the named row of Templates.
+func row(name string) Template {
+	return Templates[slices.IndexFunc(Templates, func(t Template) bool { return t.Name == name })]
 }
+
+// chooseTemplate takes the checkpoint's own template where it has one that this package understands. An MMaDA checkpoint
+// always gets the single line break of its training, also where it carries LLaDA's template.
+func (t *Tokenizer) chooseTemplate(family, chat string, names map[string]any) (Template, error) {
+	if family == "mmada" {
+		return row("mmada"), nil
+	}
+	if chat != "" {
+		nodes, err := parseJinja(chat)
+		if err != nil {
+			return Template{}, &engine.FormatError{Format: "tokenizer", Path: "tokenizer_config.json", Item: "chat_template", Err: err}
+		}
+		return Template{Name: "jinja", jinja: nodes, names: names,
+			ThinkFlag: strings.Contains(chat, "enable_thinking") || strings.Contains(chat, "thinking_option")}, nil
+	}
+	switch {
+	case t.has("<|im_start|>"):
+		return row("chatml"), nil
+	case t.has("<role>") && t.has("<|role_end|>"):
+		return row("ling"), nil
+	}
+	return row("llada"), nil
+}
+
+func (t *Tokenizer) has(content string) bool { _, ok := t.ids[content]; return ok }
 
 // Template is the form of conversations that the checkpoint wants.
 func (t *Tokenizer) Template() Template { return t.template }
 
-// Render writes messages out and opens the answer. An empty role is "user". With think the thinking sentence is put before
-// the last user text.
-func (t Template) Render(messages []engine.Message, think bool) string {
-	var b strings.Builder
-	b.WriteString(t.Begin)
+// CanThink reports whether reasoning can be asked for.
+func (t Template) CanThink() bool { return t.Thinking != "" || t.ThinkFlag }
+
+// Render writes messages out and opens the answer. An empty role is "user". With think reasoning is asked for. The error
+// is that of a Jinja template that refuses the messages or is not understood.
+func (t Template) Render(messages []engine.Message, think bool) (string, error) {
+	return t.render(messages, think, true)
+}
+
+// Closed is Render without the opened answer.
+func (t Template) Closed(messages []engine.Message, think bool) (string, error) {
+	return t.render(messages, think, false)
+}
+
+func (t Template) render(messages []engine.Message, think, open bool) (string, error) {
+	messages = slices.Clone(messages)
 	last := -1
-	for i, m := range messages {
-		if m.Role == "user" || m.Role == "" {
+	for i := range messages {
+		if messages[i].Role == "" {
+			messages[i].Role = "user"
+		}
+		if messages[i].Role == "user" {
 			last = i
 		}
+		if t.trim {
+			messages[i].Text = strings.TrimSpace(messages[i].Text)
+		}
 	}
+	if think && last >= 0 {
+		messages[last].Text = t.Thinking + messages[last].Text
+	}
+	if t.Name == "jinja" {
+		return t.run(messages, think, open)
+	}
+	var b strings.Builder
+	b.WriteString(t.Begin)
 	if t.System != "" && (len(messages) == 0 || messages[0].Role != "system") {
 		t.write(&b, "system", t.System)
 	}
-	for i, m := range messages {
-		role, text := m.Role, m.Text
-		if role == "" {
-			role = "user"
-		}
-		if t.trim {
-			text = strings.TrimSpace(text)
-		}
-		if i == last && think {
-			text = t.Thinking + text
-		}
-		if t.thoughts && role == "assistant" {
-			text = thought(text, i > last, i == len(messages)-1)
-		}
-		t.write(&b, role, text)
+	for _, m := range messages {
+		t.write(&b, m.Role, m.Text)
 	}
-	b.WriteString(t.Opening(think))
-	return b.String()
+	if open {
+		b.WriteString(t.Open + t.role("assistant") + t.Close)
+	}
+	return b.String(), nil
 }
 
-// Opening is what Render ends with: the header of the answer, and the empty thought where the form has one and none is
-// wanted.
-func (t Template) Opening(think bool) string {
-	s := t.Open + "assistant" + t.Close
-	if !think {
-		s += t.NoThinking
+func (t Template) role(name string) string {
+	if n, ok := t.roles[name]; ok {
+		return n
 	}
-	return s
-}
-
-// thought rewrites an earlier answer as Qwen3's template does: without its thought before the last question, and with one,
-// empty if need be, when it is the last message after it.
-func thought(text string, after, final bool) string {
-	inner := ""
-	if i := strings.LastIndex(text, "</think>"); i >= 0 {
-		inner = strings.TrimRight(text[:strings.Index(text, "</think>")], "\n")
-		if j := strings.LastIndex(inner, "<think>"); j >= 0 {
-			inner = inner[j+len("<think>"):]
-		}
-		inner = strings.Trim(inner, "\n")
-		text = strings.TrimLeft(text[i+len("</think>"):], "\n")
-	}
-	if after && (final || inner != "") {
-		return "<think>\n" + inner + "\n</think>\n\n" + strings.TrimLeft(text, "\n")
-	}
-	return text
+	return name
 }
 
 func (t Template) write(b *strings.Builder, role, text string) {
 	b.WriteString(t.Open)
-	b.WriteString(role)
+	b.WriteString(t.role(role))
 	b.WriteString(t.Close)
 	b.WriteString(text)
 	b.WriteString(t.End)
+}
+
+// run renders the checkpoint's template.
+func (t Template) run(messages []engine.Message, think, open bool) (string, error) {
+	list := make([]any, len(messages))
+	for i, m := range messages {
+		list[i] = newDict("role", m.Role, "content", m.Text)
+	}
+	vars := map[string]any{"messages": list, "add_generation_prompt": open, "enable_thinking": think, "thinking_option": "off"}
+	if think {
+		vars["thinking_option"] = "on"
+	}
+	for k, v := range t.names {
+		vars[k] = v
+	}
+	s, err := renderJinja(t.jinja, vars)
+	if err != nil {
+		return "", fmt.Errorf("chat template: %w", err)
+	}
+	return s, nil
 }

@@ -207,14 +207,24 @@ func TestMMaDA(t *testing.T) {
 	for _, m := range golden.Chat.Messages {
 		messages = append(messages, engine.Message{Role: m.Role, Text: m.Content})
 	}
-	if got := Templates[0].Render(messages, false); got != golden.Chat.Text {
+	if got, err := Templates[0].Render(messages, false); err != nil || got != golden.Chat.Text {
 		t.Errorf("chat %q, want %q", got, golden.Chat.Text)
 	}
 	if got := tok.AppendTokens(nil, golden.Chat.Text); !slices.Equal(got, golden.Chat.IDs) {
 		t.Errorf("chat %v, want %v", got, golden.Chat.IDs)
 	}
-	if tok.Template().Name != "mmada" || !strings.HasSuffix(tok.Template().Render(messages, true), "?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n") {
-		t.Errorf("template %q renders %q", tok.Template().Name, tok.Template().Render(messages, true))
+	rendered, err := tok.Template().Render(messages, true)
+	if err != nil || tok.Template().Name != "mmada" || !tok.Template().CanThink() ||
+		!strings.HasSuffix(rendered, "?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n") {
+		t.Errorf("template %q renders %q, %v", tok.Template().Name, rendered, err)
+	}
+	// The checkpoint's own template says the same as the row for checkpoints without one.
+	own, err := Open(fileSystem{dir}, "llada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := own.Template().Render(messages, false); err != nil || own.Template().Name != "jinja" || got != golden.Chat.Text {
+		t.Errorf("the checkpoint's template renders %q, %v", got, err)
 	}
 }
 

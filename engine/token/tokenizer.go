@@ -38,8 +38,8 @@ type Files interface {
 	File(name string) ([]byte, error)
 }
 
-// Open reads tokenizer.json and, where it is there, tokenizer_config.json, and names the special tokens of the model
-// family: "llada", "mmada", ...
+// Open reads tokenizer.json and, where they are there, tokenizer_config.json and chat_template.jinja, and names the special
+// tokens of the model family: "llada", "mmada", ...
 func Open(src Files, family string) (*Tokenizer, error) {
 	data, err := src.File("tokenizer.json")
 	if err != nil {
@@ -49,11 +49,13 @@ func Open(src Files, family string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := src.File("tokenizer_config.json")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open tokenizer: %w", err)
+	var beside [2][]byte
+	for i, name := range []string{"tokenizer_config.json", "chat_template.jinja"} {
+		if beside[i], err = src.File(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("open tokenizer: %w", err)
+		}
 	}
-	if err := t.configure(config, family); err != nil {
+	if err := t.configure(beside[0], beside[1], family); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -83,6 +85,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.nameRoles("")
+	t.template = row("llada")
 	return t, nil
 }
 

@@ -103,7 +103,10 @@ func (m *mmadaPrompts) chat() error {
 		messages = append(messages, engine.Message{Role: x.Role, Text: x.Content})
 	}
 	i := slices.IndexFunc(token.Templates, func(t token.Template) bool { return t.Name == "llada" })
-	text := token.Templates[i].Render(messages, false)
+	text, err := token.Templates[i].Render(messages, false)
+	if err != nil {
+		return err
+	}
 	m.f.text("chat.text", text, c.Text)
 	m.f.same("chat.ids", ids(m.tok.AppendTokens(nil, text)), c.IDs, []int{len(c.IDs)})
 	return nil

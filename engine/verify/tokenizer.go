@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"unmask/engine"
 	"unmask/engine/token"
@@ -58,9 +57,13 @@ func (f *folder) chatCases(tok *token.Tokenizer) error {
 		for _, m := range c.Messages {
 			messages = append(messages, engine.Message{Role: m.Role, Text: m.Content})
 		}
-		text := tok.Template().Render(messages, c.Think)
-		if !c.Open {
-			text = strings.TrimSuffix(text, tok.Template().Opening(c.Think))
+		render := tok.Template().Closed
+		if c.Open {
+			render = tok.Template().Render
+		}
+		text, err := render(messages, c.Think)
+		if err != nil {
+			return err
 		}
 		name := fmt.Sprintf("chat_cases.%d", i)
 		f.text(name+".text", text, c.Text)
