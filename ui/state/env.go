@@ -29,13 +29,14 @@ type Trouble struct {
 	Details string      // for Copy details
 }
 
-// View is a run as it is shown: its steps, the play head and the state there.
+// View is a run as it is shown: its steps, and the state at the one that the play head stands on.
 type View struct {
-	ID     string
-	Run    *run.Run
-	Player run.Player
-	Left   run.Left
+	ID   string
+	Run  *run.Run
+	Left run.Left
 
+	held    bool // the play head does not follow the run
+	at      int
 	state   run.State
 	step    int
 	version int
@@ -45,8 +46,22 @@ type View struct {
 // NewView is a view of an empty run that follows it.
 func NewView(id string) *View { return &View{ID: id, Run: new(run.Run), step: -1, version: -1} }
 
+// Hold shows step from now on.
+func (v *View) Hold(step int) { v.held, v.at = true, max(step, 0) }
+
+// Follow shows the newest step from now on.
+func (v *View) Follow() { v.held = false }
+
+// Following reports whether the newest step is shown.
+func (v *View) Following() bool { return !v.held }
+
 // Step is the step that is shown, from 0.
-func (v *View) Step() int { return v.Player.Step(v.Run.Len()) }
+func (v *View) Step() int {
+	if v.held {
+		return min(v.at, v.Run.Len())
+	}
+	return v.Run.Len()
+}
 
 // State is the state at the step that is shown. It is valid until the play head or the run changes.
 func (v *View) State() *run.State {

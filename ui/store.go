@@ -1,0 +1,144 @@
+package ui
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"unmask/ui/state"
+)
+
+// Store owns the [state.State] and the views of runs on the window's goroutine.
+type Store struct {
+	now    state.State
+	views  map[string]*state.View
+	box    *mailbox
+	run    func(state.Cmd)
+	log    *slog.Logger
+	fresh  func() state.Fresh
+	listen func(*state.State) // after every message
+	ended  func(state.RunEnded)
+
+	busy  bool
+	queue []state.Msg
+}
+
+func newStore(box *mailbox, run func(state.Cmd), log *slog.Logger) *Store {
+	return &Store{now: state.New(), views: map[string]*state.View{}, box: box, run: run, log: log, fresh: fresh, listen: func(*state.State) {}, ended: func(state.RunEnded) {}}
+}
+
+// fresh makes ids that sort by time and cannot meet, and seeds from the system's random numbers.
+func fresh() state.Fresh {
+	var b [16]byte
+	now := time.Now()
+	if _, err := rand.Read(b[:]); err != nil {
+		binary.LittleEndian.PutUint64(b[:], uint64(now.UnixNano()))
+	}
+	id := now.UTC().Format("20060102-150405.000") + "-" + hex.EncodeToString(b[:4])
+	return state.Fresh{Now: now, ID: id, Seed: binary.LittleEndian.Uint64(b[8:])}
+}
+
+// State is the state now. It is not to be changed.
+func (s *Store) State() *state.State { return &s.now }
+
+// Dispatch lets Update decide what follows from m and runs it. A message sent while another is being handled waits for
+// it.
+func (s *Store) Dispatch(m state.Msg) {
+	s.queue = append(s.queue, m)
+	if s.busy {
+		return
+	}
+	s.busy = true
+	defer func() { s.busy = false }()
+	for len(s.queue) > 0 {
+		next := s.queue[0]
+		s.queue = s.queue[1:]
+		var cmds []state.Cmd
+		s.now, cmds = state.Update(s.now, next, s.fresh())
+		for _, c := range cmds {
+			if st, ok := c.(state.StartRun); ok {
+				s.views[st.Run.ID] = state.NewView(st.Run.ID)
+			}
+			s.run(c)
+		}
+		s.listen(&s.now)
+		if e, ok := next.(state.RunEnded); ok {
+			s.ended(e)
+		}
+	}
+}
+
+// View is the view of a run, or nil.
+func (s *Store) View(id string) *state.View { return s.views[id] }
+
+// Drain takes what other goroutines have left: events into views, messages into Update. It reports whether there was
+// anything.
+func (s *Store) Drain() bool {
+	mail := s.box.drain()
+	for _, l := range mail {
+		switch {
+		case l.msg != nil:
+			s.Dispatch(l.msg)
+		case l.record != nil:
+			s.record(l.run, l.record)
+		default:
+			s.event(l)
+		}
+	}
+	return len(mail) > 0
+}
+
+func (s *Store) event(l letter) {
+	v := s.views[l.run]
+	if v == nil {
+		return // deleted meanwhile
+	}
+	if l.event == nil {
+		if l.err != nil {
+			v.Run.Fail(l.err)
+		}
+		return
+	}
+	if err := v.Run.Add(l.event); err != nil {
+		s.log.Error("event", "job", l.run, "err", err)
+	}
+}
+
+// record makes a view of a recorded run, unless its steps are known already.
+func (s *Store) record(id string, rec *state.Record) {
+	if v := s.views[id]; v != nil && v.Run.Started() != nil || rec.Started == nil {
+		return
+	}
+	v := state.NewView(id)
+	err := v.Run.Add(rec.Started)
+	p := 0
+	for _, st := range rec.Steps {
+		if err == nil {
+			err = v.Run.Add(st)
+		}
+		for ; p < len(rec.Previews) && rec.Previews[p].Step <= st.Index && err == nil; p++ {
+			err = v.Run.Add(rec.Previews[p])
+		}
+	}
+	if rec.Finished != nil && err == nil {
+		err = v.Run.Add(rec.Finished)
+	}
+	switch {
+	case err != nil:
+		s.log.Warn("a recorded run is broken; its steps up to there are shown", "job", id, "err", err)
+		v.Run.Fail(err)
+	case rec.Finished == nil:
+		v.Run.Fail(errBroken(rec.Run.State))
+	}
+	if v.Run.Started() != nil {
+		s.views[id] = v
+	}
+}
+
+// errBroken says how a recorded run without a result ended.
+type errBroken state.RunState
+
+// Error names the state.
+func (e errBroken) Error() string { return "the run was " + string(e) }
