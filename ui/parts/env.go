@@ -1,0 +1,34 @@
+package parts
+
+import (
+	"fyne.io/fyne/v2"
+
+	"unmask/ui/state"
+)
+
+// Env is [state.Env] with what panes need of Fyne.
+type Env interface {
+	state.Env
+	// Window is the window, for dialogs.
+	Window() fyne.Window
+	// Shortcut does what a shortcut of the window does; fields pass on the ones they do not use.
+	Shortcut(fyne.Shortcut)
+	// Scale is device pixels a unit.
+	Scale() float32
+}
+
+// Hook gives a field the window's shortcuts and Esc, and returns it.
+func Hook(env Env, f *Field) *Field {
+	f.OnShortcut = env.Shortcut
+	f.OnEscape = func() { env.Shortcut(Escape) }
+	return f
+}
+
+// escape is the shortcut that stands for Esc in a focused field.
+type escape struct{}
+
+// ShortcutName implements [fyne.Shortcut].
+func (escape) ShortcutName() string { return "Unmask:Escape" }
+
+// Escape is what a field sends for Esc.
+var Escape fyne.Shortcut = escape{}

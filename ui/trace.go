@@ -1,0 +1,96 @@
+package ui
+
+import (
+	"fmt"
+
+	"unmask/ui/state"
+)
+
+// tracer writes lines that tests of the whole program wait for. The zero value writes nothing.
+type tracer struct {
+	line func(string)
+	seen map[string]string
+}
+
+// say writes a line unless the same one was the last under its key.
+func (t *tracer) say(key, format string, args ...any) {
+	if t.line == nil {
+		return
+	}
+	l := fmt.Sprintf(format, args...)
+	if t.seen == nil {
+		t.seen = map[string]string{}
+	}
+	if t.seen[key] != l {
+		t.seen[key] = l
+		t.line(l)
+	}
+}
+
+func (t *tracer) state(s *state.State) {
+	if t.line == nil {
+		return
+	}
+	switch {
+	case s.Model.Err != nil:
+		t.say("model", "MODEL failed %v", s.Model.Err)
+	case s.Model.Loaded:
+		t.say("model", "READY %s", s.Model.Spec.Name)
+	}
+	where := string(s.Pane)
+	if s.Welcome {
+		where = "welcome"
+	}
+	t.say("pane", "PANE %s", where)
+	for _, p := range state.Panes {
+		ps := s.Panes[p]
+		t.say("history "+string(p), "HISTORY %s %d sessions, %d runs", p, len(ps.List), len(ps.Runs))
+		if ps.Err != nil {
+			t.say("error "+string(p), "ERROR %s %v", p, ps.Err)
+		}
+	}
+	in := s.Panes[state.PaneInpaint].Draft
+	if in.Picture != nil {
+		t.say("picture", "PICTURE %d", s.Panes[state.PaneInpaint].MaskVersion)
+	}
+	n, all := 0, 1
+	if in.Mask != nil {
+		all = len(in.Mask.Pix)
+		for _, a := range in.Mask.Pix {
+			if a >= 128 {
+				n++
+			}
+		}
+	}
+	t.say("mask", "MASK %.4f", float64(n)/float64(max(all, 1)))
+	if r := s.Active(); r != nil && r.State == state.Running {
+		t.say("run "+r.ID, "RUN started %s %s", state.PaneOf(*r), r.ID)
+	}
+	if s.Toast.Open {
+		t.say("toast", "TOAST %s", s.Toast.Text)
+	}
+}
+
+// ended writes how a run ended.
+func (t *tracer) ended(m state.RunEnded) {
+	text := ""
+	if m.Finished != nil {
+		text = m.Finished.Text
+	}
+	t.say("ended "+m.ID, "RUN %s %s %d steps %q", m.State, m.ID, m.Steps, text)
+}
+
+// steps writes how far the run under way is, and which step is shown.
+func (t *tracer) steps(s *Store) {
+	if t.line == nil {
+		return
+	}
+	if r := s.now.Active(); r != nil {
+		if v := s.View(r.ID); v != nil && v.Run.Started() != nil {
+			t.say("step", "STEP %d/%d %s", v.Run.Len(), v.Run.Planned(), r.ID)
+		}
+	}
+	if v := s.View(s.now.At().Shown); v != nil {
+		t.say("shown", "SHOWN %d/%d", v.Step(), v.Run.Len())
+	}
+}

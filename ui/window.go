@@ -1,0 +1,166 @@
+// Package ui is the window: panes around one State, a runner for what they ask, and the shell that holds them.
+package ui
+
+import (
+	"log/slog"
+	"time"
+
+	"fyne.io/fyne/v2"
+
+	"unmask/engine"
+	"unmask/ui/state"
+	"unmask/ui/theme"
+)
+
+// Config is what a window is made from.
+type Config struct {
+	Session engine.Session  // nothing is loaded yet; the window closes it
+	History state.History   // the window closes it
+	Ref     engine.ModelRef // what to load
+	Log     *slog.Logger
+	Version string // of the program, for Help
+	// Trace, when not nil, gets a line for everything that tests wait for: "READY", "PANE chat", "STEP 12/32". It is called
+	// on the window's goroutine.
+	Trace func(line string)
+	// Shown, when not nil, is called once the window is on the screen.
+	Shown func()
+}
+
+// ID is the program's id for preferences.
+const ID = "io.github.unmask.unmask"
+
+// Run shows the window in a and returns when it is closed. It must be called on the main goroutine. Preferences of a
+// hold the window's size only.
+func Run(a fyne.App, cfg Config) {
+	var w *Window
+	a.Lifecycle().SetOnStarted(func() {
+		w = newWindow(a, cfg)
+		w.win.Show()
+		w.begin()
+		if cfg.Shown != nil {
+			cfg.Shown()
+		}
+	})
+	a.Run()
+	if w != nil {
+		w.close()
+	}
+}
+
+// Window is the program's one window.
+type Window struct {
+	app    fyne.App
+	cfg    Config
+	win    fyne.Window
+	box    *mailbox
+	runner *Runner
+	store  *Store
+	shell  *shell
+	trace  tracer
+	start  time.Time
+
+	stop chan struct{} // closed to end the pump
+	over chan struct{} // closed by the pump when it has ended
+}
+
+func newWindow(a fyne.App, cfg Config) *Window {
+	w := &Window{app: a, cfg: cfg, box: newMailbox(), start: time.Now(), stop: make(chan struct{}), over: make(chan struct{})}
+	w.runner = newRunner(cfg.Session, cfg.History, cfg.Ref, w.box, cfg.Log)
+	w.store = newStore(w.box, w.runner.Do, cfg.Log)
+	w.trace = tracer{line: cfg.Trace}
+	a.Settings().SetTheme(theme.Theme{})
+	w.win = a.NewWindow("Unmask")
+	w.win.SetPadded(false)
+	w.win.SetIcon(theme.Icon("icon"))
+	w.win.SetMaster()
+	w.shell = newShell(w)
+	w.win.SetContent(w.shell.root)
+	p := a.Preferences()
+	w.win.Resize(fyne.NewSize(float32(p.FloatWithFallback("width", 1280)), float32(p.FloatWithFallback("height", 800))))
+	w.win.SetOnDropped(w.shell.dropped)
+	w.keys()
+	w.store.listen = func(s *state.State) {
+		w.shell.apply(s)
+		w.trace.state(s)
+	}
+	w.store.ended = w.trace.ended
+	return w
+}
+
+// begin asks for what an earlier start kept, and lets the mailbox be emptied.
+func (w *Window) begin() {
+	_, cmds := state.Start()
+	for _, c := range cmds {
+		w.runner.Do(c)
+	}
+	go w.pump() // close waits
+}
+
+// frame is the shortest time between two looks into the mailbox.
+const frame = time.Second / 30
+
+// pump has the mailbox emptied on the window's goroutine when there is mail, at most 30 times a second.
+func (w *Window) pump() {
+	defer close(w.over)
+	tick := time.NewTicker(frame)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-w.box.ready:
+			fyne.DoAndWait(w.tick)
+		}
+		select {
+		case <-w.stop:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// tick shows what has come since the last one.
+func (w *Window) tick() {
+	if w.store.Drain() {
+		w.shell.observe()
+		w.trace.steps(w.store)
+	}
+}
+
+// close stops everything and keeps what was made.
+func (w *Window) close() {
+	close(w.stop)
+	select { // the loop that would run a pending DoAndWait is over
+	case <-w.over:
+	case <-time.After(time.Second):
+	}
+	w.shell.close()
+	w.runner.Close()
+	if err := w.cfg.Session.Close(); err != nil {
+		w.cfg.Log.Error("close", "err", err)
+	}
+	if err := w.cfg.History.Close(); err != nil {
+		w.cfg.Log.Error("close", "err", err)
+	}
+}
+
+// Dispatch implements [state.Env].
+func (w *Window) Dispatch(m state.Msg) { w.store.Dispatch(m) }
+
+// View implements [state.Env].
+func (w *Window) View(id string) *state.View { return w.store.View(id) }
+
+// Explain implements [state.Env].
+func (w *Window) Explain(err error) state.Trouble { return Explain(err) }
+
+// Note implements [state.Env].
+func (w *Window) Note(text string) { w.shell.note(text) }
+
+// Now implements [state.Env].
+func (w *Window) Now() time.Duration { return time.Since(w.start) }
+
+// Window implements parts.Env.
+func (w *Window) Window() fyne.Window { return w.win }
+
+// Scale implements parts.Env.
+func (w *Window) Scale() float32 { return w.win.Canvas().Scale() }
