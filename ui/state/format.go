@@ -33,3 +33,5 @@ func When(t, now time.Time) string {
 		return t.Format("2 Jan 2006")
 	}
 }
+
+func trimInt(n int) string { return figures.Count(n) }
