@@ -166,7 +166,7 @@ func (s *shell) menu(under fyne.CanvasObject) {
 // help shows all keys.
 func (s *shell) help() {
 	keyRow := func(k, does string) fyne.CanvasObject {
-		return parts.Beside(190, 12, parts.Number(k), parts.Soft(does).Wrapped())
+		return parts.Beside(150, 12, parts.Number(k), parts.Soft(does).Wrapped())
 	}
 	left := []fyne.CanvasObject{parts.Strong("Everywhere")}
 	for _, b := range bindings {

@@ -32,7 +32,9 @@ func short(m fyne.KeyModifier, keys ...fyne.KeyName) (out []desktop.CustomShortc
 // bindings are the window's shortcuts in the order of Help.
 var bindings = []binding{
 	{"Ctrl+1 … 5", "Chat, Canvas, Inpaint, Compare, Library", short(ctrl, fyne.Key1, fyne.Key2, fyne.Key3, fyne.Key4, fyne.Key5), func(w *Window, i int) {
-		w.Dispatch(state.ShowPane{Pane: Panes[i].Pane})
+		if i < len(Panes) {
+			w.Dispatch(state.ShowPane{Pane: Panes[i].Pane})
+		}
 	}},
 	{"Ctrl+Enter", "run", short(ctrl, fyne.KeyReturn, fyne.KeyEnter), func(w *Window, _ int) { w.Dispatch(state.Submit{Pane: w.store.now.Pane}) }},
 	{"Ctrl+N", "new session", short(ctrl, fyne.KeyN), func(w *Window, _ int) { w.Dispatch(state.NewSession{Pane: w.store.now.Pane}) }},
@@ -43,9 +45,9 @@ var bindings = []binding{
 }
 
 // paneKeys are shortcuts that the pane in front handles.
-var paneKeys = append(append(append([]desktop.CustomShortcut{},
-	short(ctrl, fyne.KeyF, fyne.KeyO, fyne.KeyS, fyne.KeyD)...),
-	short(ctrl|shift, fyne.KeyZ, fyne.KeyReturn)...))
+var paneKeys = append(
+	short(ctrl, fyne.KeyF, fyne.KeyO, fyne.KeyS, fyne.KeyD),
+	short(ctrl|shift, fyne.KeyZ, fyne.KeyReturn)...)
 
 // letters lists the keys that act when no field has the focus, for Help.
 var letters = [][2]string{

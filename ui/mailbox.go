@@ -1,17 +1,20 @@
 package ui
 
 import (
+	"image"
 	"sync"
 
 	"unmask/engine"
 	"unmask/ui/state"
 )
 
-// letter is one thing that another goroutine has for the window: an event of a run, a whole recorded run, or a message.
+// letter is one thing that another goroutine has for the window: an event of a run, a whole recorded run, a
+// picture, or a message.
 type letter struct {
 	run    string
 	event  engine.Event
 	record *state.Record
+	thumb  image.Image
 	err    error // the run ended so
 	msg    state.Msg
 }

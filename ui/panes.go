@@ -3,6 +3,10 @@ package ui
 import (
 	"fyne.io/fyne/v2"
 
+	"unmask/ui/chat"
+	"unmask/ui/compare"
+	"unmask/ui/imagepad"
+	"unmask/ui/inpaint"
 	"unmask/ui/parts"
 	"unmask/ui/state"
 )
@@ -34,4 +38,12 @@ type PaneRow struct {
 	Key   string // of the shortcut, with Ctrl
 	Icon  string // row of icons.Names; "": Fyne's grid
 	New   func(parts.Env) Pane
+}
+
+// Panes is the table of panes in the order of the rail.
+var Panes = []PaneRow{
+	{state.PaneChat, "Chat", "Ctrl+1", "pane-chat", func(env parts.Env) Pane { return chat.New(env) }},
+	{state.PaneCanvas, "Canvas", "Ctrl+2", "pane-canvas", func(env parts.Env) Pane { return imagepad.New(env) }},
+	{state.PaneInpaint, "Inpaint", "Ctrl+3", "pane-inpaint", func(env parts.Env) Pane { return inpaint.New(env) }},
+	{state.PaneCompare, "Compare", "Ctrl+4", "pane-compare", func(env parts.Env) Pane { return compare.New(env) }},
 }

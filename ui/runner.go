@@ -241,6 +241,19 @@ func (r *Runner) readSession(ctx context.Context, c state.ReadSession) {
 	r.post(state.SessionRead{Pane: c.Pane, ID: c.ID, Draft: d, Runs: runs})
 }
 
+// thumb reads the last picture of a run for the mailbox; a run without one has none.
+func (r *Runner) thumb(id string) {
+	r.later(func(ctx context.Context) {
+		img, err := r.history.Picture(ctx, id)
+		switch {
+		case err == nil:
+			r.box.put(letter{run: id, thumb: img})
+		case !errors.Is(err, state.ErrNotFound):
+			r.log.Warn("picture of a run", "job", id, "err", err)
+		}
+	})
+}
+
 func (r *Runner) hideSession(ctx context.Context, c state.HideSession) {
 	if c.Hide {
 		r.kept(r.history.DeleteSession(ctx, c.ID))

@@ -43,23 +43,27 @@ type shell struct {
 	lines   []*widgets.Timeline // one a pane, nil where a pane has none
 	shown   []string            // run of each time line
 	welcome *welcome
+	sheet   *sheet
+	drawer  *parts.Sessions
+	draw    *parts.Box // around the drawer
 
-	title, caption      *parts.Text
-	chip                *modelChip
-	status, right       *parts.Text
-	hint                string
-	toast               *toastBar
-	banner              *parts.Error
-	rails, bar, bottom  *parts.Box
-	narrow, low         bool
-	size                fyne.Size
-	theme               state.Look
+	title, caption     *parts.Text
+	chip               *modelChip
+	history            *widgets.IconButton
+	status, right      *parts.Text
+	hint               string
+	toast              *toastBar
+	banner             *parts.Error
+	rails, bar, bottom *parts.Box
+	narrow, low        bool
+	size               fyne.Size
+	theme              state.Look
 }
 
 func newShell(w *Window) *shell {
 	s := &shell{w: w, title: parts.Title("", theme.TextBody).Whole(), caption: parts.Caption(""), status: parts.SmallNumber("").Shortened(), right: parts.SmallNumber("").Aligned(fyne.TextAlignTrailing)}
 	s.mark = widget.NewIcon(theme.Mark())
-	rail := []fyne.CanvasObject{parts.Fixed(0, 44, s.mark)}
+	rail := []fyne.CanvasObject{parts.Inset(5, 14, 17, 14, parts.Fixed(0, 22, s.mark))}
 	bar := []fyne.CanvasObject{s.title, parts.Grow(40, s.caption)}
 	for i, row := range Panes {
 		item := widgets.NewRailItem(row.Label, row.Key, row.icon(), func() { w.Dispatch(state.ShowPane{Pane: row.Pane}) })
@@ -88,11 +92,17 @@ func newShell(w *Window) *shell {
 	menu := widgets.NewIconButton("Menu", "", fynetheme.MoreVerticalIcon(), nil)
 	menu.OnTapped = func() { s.menu(menu) }
 	menu.OnHint = s.note
-	bar = append(bar, s.chip, menu)
+	s.history = widgets.NewIconButton("Sessions", "Ctrl+B", fynetheme.HistoryIcon(), func() { w.Dispatch(state.ToggleList{}) })
+	s.history.OnHint = s.note
+	bar = append(bar, s.chip, s.history, menu)
 	s.toast = newToastBar(func() { w.Dispatch(state.UndoToast{}) })
 	s.banner = parts.NewError()
 	s.banner.OnDismiss = func() { w.Dispatch(state.DismissError{}) }
 	s.welcome = newWelcome(w)
+	s.sheet = newSheet(w)
+	s.drawer = parts.NewSessions(w, state.PaneInpaint)
+	s.draw = parts.NewBox(theme.ColorRaised, 0, s.drawer).Outlined(fynetheme.ColorNameSeparator)
+	s.draw.Hide()
 	s.rails = parts.NewBox(fynetheme.ColorNameBackground, 0, parts.VStack(0, 0, 9, rail...))
 	s.bar = parts.NewBox(theme.ColorPanel, 0, parts.HStack(8, 16, 0, bar...))
 	s.bottom = parts.NewBox(fynetheme.ColorNameBackground, 0, parts.HStack(8, 12, 0, parts.Grow(100, s.status), s.right))
@@ -103,7 +113,7 @@ func newShell(w *Window) *shell {
 			objects = append(objects, s.lines[i])
 		}
 	}
-	objects = append(objects, s.welcome.content, s.banner, s.toast)
+	objects = append(objects, s.sheet.box, s.draw, s.welcome.content, s.banner, s.toast)
 	s.root = container.New(&shellLayout{s}, objects...)
 	s.apply(&w.store.now)
 	return s
@@ -119,17 +129,18 @@ func (r PaneRow) icon() fyne.Resource {
 func (s *shell) newLine(i int) *widgets.Timeline {
 	tl := widgets.NewTimeline()
 	tl.OnHint = s.note
-	tl.OnStep = func(int, bool) { s.follow(i) }
+	tl.OnStep = func(_ int, tween bool) { s.follow(i, tween) }
 	tl.OnHover = func(step int) { s.hover(i, step) }
 	return tl
 }
 
 // follow puts the view of time line i where its play head is and shows it.
-func (s *shell) follow(i int) {
+func (s *shell) follow(i int, tween bool) {
 	tl, v := s.lines[i], s.w.store.View(s.shown[i])
 	if tl == nil || v == nil {
 		return
 	}
+	v.Jumped = !tween
 	if tl.Following() {
 		v.Follow()
 	} else {
@@ -206,6 +217,13 @@ func (s *shell) apply(st *state.State) {
 		}
 		s.panes[i].Apply(st)
 	}
+	s.sheet.apply(st)
+	drawn := st.Sessions && !st.Welcome && (st.Pane == state.PaneInpaint || st.Pane == state.PaneCompare)
+	show(s.draw, drawn)
+	if drawn {
+		s.drawer.Apply(st, st.Pane)
+	}
+	show(s.history, st.Pane == state.PaneInpaint || st.Pane == state.PaneCompare || st.Pane == state.PaneChat)
 	show(s.welcome.content, st.Welcome)
 	s.welcome.apply(st)
 	s.chip.apply(st.Model)
@@ -343,7 +361,6 @@ func (s *shell) dropped(_ fyne.Position, uris []fyne.URI) {
 	s.w.Dispatch(state.Attach{Pane: pane, Picture: pic})
 }
 
-
 // shellLayout puts the shell's objects where the design has them and tells panes the size of the window.
 type shellLayout struct{ s *shell }
 
@@ -384,6 +401,9 @@ func (l *shellLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 			put(tl, rail+1, bottom+1, w-rail-1, line-1)
 		}
 	}
+	sw := min(float32(sheetWidth), w-rail-1)
+	put(s.sheet.box, w-sw, top, sw, bottom-top)
+	put(s.draw, rail+1, top, 240, bottom-top)
 	put(s.welcome.content, rail+1, top, w-rail-1, bottom-top)
 	bw := min(w-rail-40, 560)
 	put(s.banner, rail+(w-rail-bw)/2, top+12, bw, s.banner.HeightFor(bw))

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"image"
 	"log/slog"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type Store struct {
 	now    state.State
 	views  map[string]*state.View
+	thumbs map[string]image.Image // of runs without a view; nil while it is being read
 	box    *mailbox
 	run    func(state.Cmd)
 	log    *slog.Logger
@@ -26,7 +28,7 @@ type Store struct {
 }
 
 func newStore(box *mailbox, run func(state.Cmd), log *slog.Logger) *Store {
-	return &Store{now: state.New(), views: map[string]*state.View{}, box: box, run: run, log: log, fresh: fresh, listen: func(*state.State) {}, ended: func(state.RunEnded) {}}
+	return &Store{now: state.New(), views: map[string]*state.View{}, thumbs: map[string]image.Image{}, box: box, run: run, log: log, fresh: fresh, listen: func(*state.State) {}, ended: func(state.RunEnded) {}}
 }
 
 // fresh makes ids that sort by time and cannot meet, and seeds from the system's random numbers.
@@ -73,6 +75,23 @@ func (s *Store) Dispatch(m state.Msg) {
 // View is the view of a run, or nil.
 func (s *Store) View(id string) *state.View { return s.views[id] }
 
+// Thumb is the last picture of a run as far as it is known. ask reports that nobody has asked the history yet.
+func (s *Store) Thumb(id string) (img image.Image, ask bool) {
+	if v := s.views[id]; v != nil {
+		if f := v.Run.Finished(); f != nil && f.Image != nil {
+			return f.Image, false
+		}
+		if p, _ := v.Run.Preview(v.Run.Len()); p != nil {
+			return p, false
+		}
+	}
+	img, asked := s.thumbs[id]
+	if !asked {
+		s.thumbs[id] = nil
+	}
+	return img, !asked && s.now.Runs[id].State.Over()
+}
+
 // Drain takes what other goroutines have left: events into views, messages into Update. It reports whether there was
 // anything.
 func (s *Store) Drain() bool {
@@ -81,6 +100,9 @@ func (s *Store) Drain() bool {
 		switch {
 		case l.msg != nil:
 			s.Dispatch(l.msg)
+		case l.thumb != nil:
+			s.thumbs[l.run] = l.thumb
+			s.listen(&s.now)
 		case l.record != nil:
 			s.record(l.run, l.record)
 		default:

@@ -34,13 +34,10 @@ func newWelcome(w *Window) *welcome {
 	key := func(sample fyne.CanvasObject, text string) fyne.CanvasObject {
 		return parts.HStack(10, 0, 0, parts.Fixed(18, 18, sample), parts.Dense(text).Whole())
 	}
-	d := theme.Current()
-	sw := func(kind string) fyne.CanvasObject { return parts.Swatch(kind) }
-	_ = d
 	words := parts.VStack(14, 0, 0,
 		parts.Title("Everything starts as a mask.", theme.TextTitle).Wrapped(),
 		parts.Soft("At each step the model proposes a token for every masked cell, and the surest ones stay. This is the built-in model painting, on this computer, right now.").Wrapped(),
-		parts.VStack(8, 0, 4, key(sw("mask"), "masked: not known yet"), key(sw("unsure"), "just unmasked, unsure: warm"), key(sw("sure"), "just unmasked, sure: cool"), key(sw("yours"), "yours: pinned, painted or selected")),
+		parts.VStack(8, 0, 4, key(parts.Swatch("mask"), "masked: not known yet"), key(parts.Swatch("unsure"), "just unmasked, unsure: warm"), key(parts.Swatch("sure"), "just unmasked, sure: cool"), key(parts.Swatch("yours"), "yours: pinned, painted or selected")),
 		parts.HStack(12, 0, 0, start, skip),
 	)
 	c.stage = parts.NewStage(w)
@@ -87,7 +84,7 @@ func (c *welcome) apply(s *state.State) {
 		c.fill(s.Model.Spec)
 	}
 	if !s.Welcome {
-		c.stage.Show(nil)
+		c.stage.Play(nil)
 	}
 }
 
@@ -119,7 +116,7 @@ func first(s []string, n int) []string { return s[:min(n, len(s))] }
 
 func (c *welcome) observe() {
 	v := c.w.store.View(c.w.store.now.Panes[state.PaneCanvas].Shown)
-	c.stage.Show(v)
+	c.stage.Play(v)
 	if v == nil || v.Run.Started() == nil {
 		return
 	}

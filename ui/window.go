@@ -2,12 +2,15 @@
 package ui
 
 import (
+	"image"
 	"log/slog"
 	"time"
 
 	"fyne.io/fyne/v2"
 
 	"unmask/engine"
+	"unmask/ui/glview"
+	"unmask/ui/glview/panel"
 	"unmask/ui/state"
 	"unmask/ui/theme"
 )
@@ -58,6 +61,7 @@ type Window struct {
 	shell  *shell
 	trace  tracer
 	start  time.Time
+	stage  panel.Options
 
 	stop chan struct{} // closed to end the pump
 	over chan struct{} // closed by the pump when it has ended
@@ -69,6 +73,7 @@ func newWindow(a fyne.App, cfg Config) *Window {
 	w.store = newStore(w.box, w.runner.Do, cfg.Log)
 	w.trace = tracer{line: cfg.Trace}
 	a.Settings().SetTheme(theme.Theme{})
+	w.openStage()
 	w.win = a.NewWindow("Unmask")
 	w.win.SetPadded(false)
 	w.win.SetIcon(theme.Icon("icon"))
@@ -85,6 +90,21 @@ func newWindow(a fyne.App, cfg Config) *Window {
 	}
 	w.store.ended = w.trace.ended
 	return w
+}
+
+// openStage prepares what all denoising canvases share.
+func (w *Window) openStage() {
+	w.stage = panel.Options{
+		Log:          w.cfg.Log,
+		Reduce:       func() bool { return w.store.now.Look.ReduceMotion },
+		MoreContrast: func() bool { return w.store.now.Look.MoreContrast },
+	}
+	fonts, err := glview.NewFonts(theme.Theme{}.Font(fyne.TextStyle{}).Content())
+	if err != nil {
+		w.cfg.Log.Warn("fonts of the denoising canvas", "err", err)
+		return
+	}
+	w.stage.Fonts = fonts
 }
 
 // begin asks for what an earlier start kept, and lets the mailbox be emptied.
@@ -161,6 +181,18 @@ func (w *Window) Now() time.Duration { return time.Since(w.start) }
 
 // Window implements parts.Env.
 func (w *Window) Window() fyne.Window { return w.win }
+
+// Thumb implements parts.Env.
+func (w *Window) Thumb(id string) image.Image {
+	img, ask := w.store.Thumb(id)
+	if ask {
+		w.runner.thumb(id)
+	}
+	return img
+}
+
+// Stage implements parts.Env.
+func (w *Window) Stage() panel.Options { return w.stage }
 
 // Scale implements parts.Env.
 func (w *Window) Scale() float32 { return w.win.Canvas().Scale() }

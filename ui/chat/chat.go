@@ -56,8 +56,6 @@ type Pane struct {
 	editing   *fyne.Container
 	attached  *fyne.Container
 	thumb     *canvas.Image
-	remember  *parts.Button
-	think     *parts.Button
 	composer  *fyne.Container
 	window    fyne.Size
 	follow    bool // the view was at its end: it goes along
@@ -117,12 +115,8 @@ func (p *Pane) makeComposer() {
 		env.Dispatch(state.Attach{Pane: state.PaneChat})
 	})
 	p.attached = parts.HStack(12, 0, 0, parts.Fixed(48, 48, p.thumb), parts.Grow(0, parts.Caption("The next prompt is about this picture")), remove)
-	p.think = parts.NewButton(parts.Normal, "Think first", theme.Icon("think"), p.toggleThink)
-	p.remember = parts.NewButton(parts.Normal, "Earlier turns", fynetheme.HistoryIcon(), func() { env.Dispatch(state.SetRemember{On: !p.now.Remember}) })
-	p.remember.Hint, p.remember.OnHint = "Sends the earlier turns with the prompt", env.Note
-	p.think.Hint, p.think.OnHint = "Asks for reasoning before the answer; it is shown folded", env.Note
 	p.composer = parts.VStack(8, 20, 12, p.editing, p.attached, p.meter,
-		parts.HStack(8, 0, 0, p.attach, parts.Grow(120, p.entry), p.run))
+		parts.HStack(8, 0, 0, p.attach, parts.Grow(120, parts.AtLeast(0, theme.MainAction, p.entry)), p.run))
 }
 
 func lines(text string) (n int) {
@@ -181,13 +175,6 @@ func (p *Pane) retry() {
 func (p *Pane) edit(run string) {
 	p.env.Dispatch(state.EditPrompt{Run: run})
 	p.env.Window().Canvas().Focus(p.entry)
-}
-
-func (p *Pane) toggleThink() {
-	task := p.now.TaskOf(state.PaneChat)
-	o := p.now.Options(task)
-	o.Think = !o.Think
-	p.env.Dispatch(state.SetOptions{Task: task, Options: o})
 }
 
 // Apply implements the pane.
@@ -286,6 +273,7 @@ func (p *Pane) Observe() {
 	v := p.env.View(ps.Shown)
 	p.panel.observe(v)
 	p.progress(v)
+	p.seen()
 }
 
 // progress writes rate, time left and tokens above the composer while a run goes.
@@ -331,7 +319,7 @@ func (p *Pane) seen() {
 	top, h := p.scroll.Offset.Y, p.scroll.Size().Height
 	for _, id := range p.order {
 		t := p.turns[id]
-		y := p.stack.Position().Y + t.box.Position().Y + t.strip.Position().Y
+		y := p.stack.Position().Y + t.box.Position().Y + t.holder.Position().Y
 		t.strip.SetVisible(top-y, top-y+h)
 	}
 }

@@ -25,6 +25,7 @@ type panel struct {
 	env      parts.Env
 	box      *parts.Box
 	segment  *widgets.Segment
+	stage    *parts.Stage
 	heat     *widgets.Heatmap
 	legend   fyne.CanvasObject
 	sampler  *widget.Select
@@ -52,6 +53,7 @@ func newPanel(env parts.Env, chosen func(palette.View)) *panel {
 			env.Note("")
 		}
 	}
+	p.stage = parts.NewStage(env)
 	p.legend = parts.Fixed(160, 24, widgets.NewLegend())
 	p.sampler = widget.NewSelect(nil, func(string) {
 		if !p.quiet {
@@ -76,6 +78,7 @@ func newPanel(env parts.Env, chosen func(palette.View)) *panel {
 	}
 	head := parts.VStack(12, 0, 0,
 		parts.HStack(8, 0, 0, p.segment),
+		parts.Fixed(0, 142, p.stage),
 		parts.HStack(8, 0, 0, parts.Strong("Step by position").Whole(), layout.NewSpacer(), p.legend))
 	foot := parts.VStack(6, 0, 0, append(rows, parts.Inset(14, 0, 0, 0, parts.HStack(8, 0, 0, parts.Grow(100, parts.Fixed(0, theme.Control, p.sampler)), p.settings)))...)
 	heat := parts.NewBox(theme.ColorCanvas, theme.RadiusCard, parts.Inset(8, 8, 8, 4, p.heat))
@@ -107,6 +110,7 @@ func (p *panel) observe(v *state.View) {
 	if !p.box.Visible() {
 		return
 	}
+	p.stage.Play(v)
 	if v == nil || v.Run.Started() == nil {
 		if p.run != "" {
 			p.run = ""

@@ -17,13 +17,22 @@ import (
 	"unmask/ui/widgets"
 )
 
-// strip is a token strip whose height follows from its width.
-type strip struct{ *widgets.TokenStrip }
+// stripLayout gives a token strip the height that follows from its width.
+type stripLayout struct{ strip *widgets.TokenStrip }
 
-// HeightFor implements [parts.Flexible].
-func (s strip) HeightFor(width float32) float32 {
-	s.Resize(fyne.NewSize(width, s.Size().Height))
-	return s.MinSize().Height
+// MinSize implements [fyne.Layout].
+func (l stripLayout) MinSize([]fyne.CanvasObject) fyne.Size { return l.strip.MinSize() }
+
+// Layout implements [fyne.Layout].
+func (l stripLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	o[0].Move(fyne.NewPos(0, 0))
+	o[0].Resize(s)
+}
+
+// HeightFor implements [parts.Flowing].
+func (l stripLayout) HeightFor(_ []fyne.CanvasObject, width float32) float32 {
+	l.strip.Resize(fyne.NewSize(width, l.strip.Size().Height))
+	return l.strip.MinSize().Height
 }
 
 // turn shows a prompt and the shown one of its answers.
@@ -37,6 +46,7 @@ type turn struct {
 	note    *parts.Text // below the prompt
 	made    *parts.Text // model and settings
 	strip   *widgets.TokenStrip
+	holder  *fyne.Container
 	state   *parts.Text
 	version *parts.Text
 	actions *fyne.Container
@@ -55,6 +65,7 @@ func newTurn(p *Pane, root string) *turn {
 	t.made = parts.Caption("")
 	t.state = parts.Caption("")
 	t.strip = widgets.NewTokenStrip()
+	t.holder = container.New(stripLayout{t.strip}, t.strip)
 	t.strip.OnHeight = func(float32) { p.grown() }
 	t.strip.OnTapped = func(int, fyne.Position) { p.env.Dispatch(state.ShowRun{Pane: state.PaneChat, Run: t.run}) }
 	t.strip.OnHover = t.hover
@@ -81,12 +92,11 @@ func newTurn(p *Pane, root string) *turn {
 		parts.Caption("You"),
 		newShot(t.shots, words),
 		parts.Inset(8, 0, 0, 0, t.made),
-		strip{t.strip},
+		t.holder,
 		t.actions,
 	)
 	return t
 }
-
 
 func newPrompt() *parts.Text { return parts.Body("").Wrapped() }
 

@@ -271,6 +271,7 @@ func (r *buttonRenderer) Refresh() {
 	r.icon.Resource = tinted(b.icon, name)
 	r.icon.Hidden = b.icon == nil
 	r.Layout(b.Size())
+	r.icon.Refresh()
 	canvas.Refresh(b)
 }
 

@@ -160,6 +160,7 @@ func (b beside) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	o[1].Resize(fyne.NewSize(s.Width-b.width-b.gap, s.Height))
 }
 
-func (b beside) heightFor(o []fyne.CanvasObject, width float32) float32 {
+// HeightFor implements [Flowing].
+func (b beside) HeightFor(o []fyne.CanvasObject, width float32) float32 {
 	return max(HeightFor(o[0], b.width), HeightFor(o[1], width-b.width-b.gap))
 }

@@ -1,8 +1,11 @@
 package parts
 
 import (
+	"image"
+
 	"fyne.io/fyne/v2"
 
+	"unmask/ui/glview/panel"
 	"unmask/ui/state"
 )
 
@@ -15,6 +18,10 @@ type Env interface {
 	Shortcut(fyne.Shortcut)
 	// Scale is device pixels a unit.
 	Scale() float32
+	// Thumb is the last picture of a run, nil until it is known; asking reads it from the history.
+	Thumb(run string) image.Image
+	// Stage is what all denoising canvases share.
+	Stage() panel.Options
 }
 
 // Hook gives a field the window's shortcuts and Esc, and returns it.

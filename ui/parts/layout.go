@@ -11,16 +11,19 @@ type Flexible interface {
 	HeightFor(width float32) float32
 }
 
+// Flowing is a layout whose height follows from its width.
+type Flowing interface {
+	HeightFor(objects []fyne.CanvasObject, width float32) float32
+}
+
 // HeightFor is the height of o at a width: what it says itself, what its layout says, or its minimum.
 func HeightFor(o fyne.CanvasObject, width float32) float32 {
 	switch o := o.(type) {
 	case Flexible:
 		return o.HeightFor(width)
 	case *fyne.Container:
-		if f, ok := o.Layout.(interface {
-			heightFor([]fyne.CanvasObject, float32) float32
-		}); ok {
-			return f.heightFor(o.Objects, width)
+		if f, ok := o.Layout.(Flowing); ok {
+			return f.HeightFor(o.Objects, width)
 		}
 	}
 	return o.MinSize().Height
@@ -34,7 +37,8 @@ func VStack(gap, padX, padY float32, objects ...fyne.CanvasObject) *fyne.Contain
 	return container.New(vstack{gap, padX, padY}, objects...)
 }
 
-func (v vstack) heightFor(objects []fyne.CanvasObject, width float32) float32 {
+// HeightFor implements [Flowing].
+func (v vstack) HeightFor(objects []fyne.CanvasObject, width float32) float32 {
 	h, n := 2*v.padY, 0
 	for _, o := range objects {
 		if !o.Visible() {
@@ -76,7 +80,7 @@ func (v vstack) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	}
 	var extra float32
 	if spacers > 0 {
-		extra = max(0, size.Height-v.heightFor(objects, size.Width)) / float32(spacers)
+		extra = max(0, size.Height-v.HeightFor(objects, size.Width)) / float32(spacers)
 	}
 	y := v.padY
 	for _, o := range objects {
@@ -119,7 +123,8 @@ func (g growLayout) Layout(objects []fyne.CanvasObject, s fyne.Size) {
 	objects[0].Resize(s)
 }
 
-func (g growLayout) heightFor(objects []fyne.CanvasObject, width float32) float32 {
+// HeightFor implements [Flowing].
+func (g growLayout) HeightFor(objects []fyne.CanvasObject, width float32) float32 {
 	return HeightFor(objects[0], width)
 }
 
@@ -200,7 +205,8 @@ func (i inset) Layout(objects []fyne.CanvasObject, s fyne.Size) {
 	objects[0].Resize(s.SubtractWidthHeight(i.left+i.right, i.top+i.bottom))
 }
 
-func (i inset) heightFor(objects []fyne.CanvasObject, width float32) float32 {
+// HeightFor implements [Flowing].
+func (i inset) HeightFor(objects []fyne.CanvasObject, width float32) float32 {
 	return HeightFor(objects[0], width-i.left-i.right) + i.top + i.bottom
 }
 
@@ -229,11 +235,30 @@ func (f fixed) Layout(objects []fyne.CanvasObject, s fyne.Size) {
 	objects[0].Resize(s)
 }
 
-func (f fixed) heightFor(objects []fyne.CanvasObject, width float32) float32 {
+// HeightFor implements [Flowing].
+func (f fixed) HeightFor(objects []fyne.CanvasObject, width float32) float32 {
 	if f.h > 0 {
 		return f.h
 	}
 	return HeightFor(objects[0], width)
+}
+
+type atLeast struct{ w, h float32 }
+
+// AtLeast gives an object at least a size.
+func AtLeast(w, h float32, o fyne.CanvasObject) *fyne.Container {
+	return container.New(atLeast{w, h}, o)
+}
+
+// MinSize implements [fyne.Layout].
+func (a atLeast) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	return objects[0].MinSize().Max(fyne.NewSize(a.w, a.h))
+}
+
+// Layout implements [fyne.Layout].
+func (a atLeast) Layout(objects []fyne.CanvasObject, s fyne.Size) {
+	objects[0].Move(fyne.NewPos(0, 0))
+	objects[0].Resize(s)
 }
 
 type square struct{ min, max float32 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -30,7 +31,8 @@ type ParamForm struct {
 	o    engine.Options
 }
 
-// NewParamForm makes an empty form. wide puts label, slider and field on one line. Rows named in skip are left out.
+// NewParamForm makes an empty form. wide puts label, slider and field on one line. Rows named in skip are left
+// out, "params" means the sampler's own.
 func NewParamForm(env Env, wide bool, skip ...string) *ParamForm {
 	f := &ParamForm{env: env, wide: wide, skip: map[string]bool{}, stack: VStack(12, 0, 0), rows: map[string]*paramRow{}}
 	for _, s := range skip {
@@ -64,7 +66,7 @@ func (f *ParamForm) build(settings []state.Setting) {
 	f.rows = map[string]*paramRow{}
 	f.stack.Objects = nil
 	for _, s := range settings {
-		if f.skip[s.Name] {
+		if f.skip[s.Name] || f.skip["params"] && strings.HasPrefix(s.Name, "params.") {
 			continue
 		}
 		r := newParamRow(f, s)

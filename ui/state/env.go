@@ -34,6 +34,8 @@ type View struct {
 	ID   string
 	Run  *run.Run
 	Left run.Left
+	// Jumped says that a person moved the play head: nothing should move on its way there.
+	Jumped bool
 
 	held    bool // the play head does not follow the run
 	at      int

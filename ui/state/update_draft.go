@@ -3,6 +3,8 @@ package state
 import (
 	"image"
 	"slices"
+
+	"unmask/ui/mask"
 )
 
 func updateDraft(s *State, m Msg, f Fresh) []Cmd {
@@ -65,11 +67,11 @@ func openPicture(s *State, pic Picture, f Fresh) []Cmd {
 	}
 	s.setPane(PaneInpaint, func(p *PaneState) {
 		*p = PaneState{List: p.List, Query: p.Query, Locked: p.Locked, MaskVersion: p.MaskVersion + 1}
-		p.Draft = Draft{Picture: pic.Image, Text: text, Seed: shortSeed(f.Seed)}
+		p.Draft = Draft{Picture: s.fit(pic.Image), Text: text, Seed: shortSeed(f.Seed)}
 	})
 	cmds := ensure(s, PaneInpaint, pic.Name, f)
 	id := s.Panes[PaneInpaint].Session
-	return append(cmds, KeepPicture{id, pic.Image}, KeepMask{id, nil}, keepText(s, PaneInpaint))
+	return append(cmds, KeepPicture{id, s.Panes[PaneInpaint].Draft.Picture}, KeepMask{id, nil}, keepText(s, PaneInpaint))
 }
 
 // replacePicture goes on in the same session with another picture to repaint.
@@ -80,4 +82,12 @@ func replacePicture(s *State, img image.Image) []Cmd {
 	})
 	id := s.Panes[PaneInpaint].Session
 	return []Cmd{KeepPicture{id, img}, KeepMask{id, nil}, keepText(s, PaneInpaint)}
+}
+
+// fit crops a picture to the aspect that the model draws in, so that its cells are where the model's are.
+func (s *State) fit(img image.Image) image.Image {
+	if sp := s.Model.Spec.Image; sp != nil {
+		return mask.Crop(img, sp.Width, sp.Height)
+	}
+	return img
 }

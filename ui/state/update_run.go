@@ -2,11 +2,13 @@ package state
 
 import (
 	"fmt"
+	"image"
 	"slices"
 	"strings"
 	"time"
 
 	"unmask/engine"
+	"unmask/ui/mask"
 )
 
 // alternatives is how many of the best candidates are kept a change, for the line under the pointer.
@@ -154,7 +156,7 @@ func newRun(s *State, p Pane, task engine.Task, seed uint64, f Fresh) Run {
 		j.Image = ps.Draft.Picture
 		user.Image = ps.Draft.Picture
 	case engine.Inpaint:
-		j.Image, j.Mask = ps.Draft.Picture, ps.Draft.Mask
+		j.Image, j.Mask = ps.Draft.Picture, s.snapped(ps.Draft)
 	case engine.Outpaint:
 		j.Image, j.Frame = ps.Draft.Picture, ps.Draft.Frame
 	}
@@ -347,4 +349,13 @@ func restoreRun(s *State, id string) []Cmd {
 		ps.Shown = id
 	})
 	return []Cmd{HideRun{id, false}}
+}
+
+// snapped is the image mask of a draft in whole cells of the model's grid: what the run will re-imagine, exactly.
+func (s *State) snapped(d Draft) *image.Alpha {
+	if d.Mask == nil || d.Picture == nil || s.Model.Spec.Image == nil {
+		return d.Mask
+	}
+	b := d.Picture.Bounds()
+	return mask.From(d.Mask, b.Dx(), b.Dy()).Snapped(s.Model.Spec.Image.Grid)
 }

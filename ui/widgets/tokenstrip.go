@@ -41,6 +41,7 @@ type TokenStrip struct {
 	view        palette.View
 	pinned      map[int]bool
 	selected    map[int]bool
+	marked      map[int]bool
 	anchor      int
 	cursor      int // position under the keyboard; -1: none
 	focused     bool
@@ -106,6 +107,9 @@ func (s *TokenStrip) SetView(v palette.View) {
 
 // SetPinned frames the pinned positions.
 func (s *TokenStrip) SetPinned(pos []int) { s.pinned = set(pos); s.Refresh() }
+
+// SetMarked puts a grey ground under positions: in a comparison, the ones that differ.
+func (s *TokenStrip) SetMarked(pos []int) { s.marked = set(pos); s.Refresh() }
 
 // SetSelected selects positions without calling OnSelect.
 func (s *TokenStrip) SetSelected(pos []int) { s.selected = set(pos); s.Refresh() }

@@ -137,6 +137,9 @@ func (r *stripRenderer) item(it *flow.Item, p *palette.Palette) {
 		r.rect(x-3, y+2, w+6, theme.LineToken-4, theme.RadiusToken, palette.Alpha(p.Chip(palette.Index(c.Prob)), .28))
 		ink = p.Text
 	default:
+		if s.marked[it.Pos] {
+			r.rect(x-2, y+2, w+4, theme.LineToken-4, theme.RadiusToken, p.Selected)
+		}
 		bar := p.FillOf(s.view, palette.Written{Prob: c.Prob, Entropy: c.Entropy, Rank: c.Rank, Ranked: s.state.Ranked})
 		r.rect(x, y+theme.LineToken-3, max(w*c.Prob, 1), 2, 0, bar)
 	}

@@ -194,6 +194,9 @@ func (v *View) show(tween bool) {
 func (v *View) prepare() bool {
 	size := v.Size()
 	c := fyne.CurrentApp().Driver().CanvasForObject(v)
+	if all := fyne.CurrentApp().Driver().AllWindows(); c == nil && len(all) > 0 {
+		c = all[0].Canvas() // Fyne knows the canvas of an object only once it was painted
+	}
 	if v.run == nil || v.run.Started() == nil || size.Width < 8 || size.Height < 8 || c == nil {
 		return false
 	}

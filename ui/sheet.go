@@ -1,0 +1,87 @@
+package ui
+
+import (
+	"fmt"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	fynetheme "fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"unmask/ui/figures"
+	"unmask/ui/parts"
+	"unmask/ui/state"
+	"unmask/ui/theme"
+)
+
+// sheet edits the settings of the next run of the pane in front, in the place of what is at its right.
+type sheet struct {
+	w        *Window
+	box      *parts.Box
+	title    *parts.Text
+	presets  *parts.PresetBar
+	form     *parts.ParamForm
+	remember *widget.Check
+	forChat  fyne.CanvasObject
+	cost     *parts.Text
+	quiet    bool
+}
+
+// sheetWidth is the width of the sheet.
+const sheetWidth = 428
+
+func newSheet(w *Window) *sheet {
+	s := &sheet{w: w, title: parts.Title("Settings for the next run", theme.TextBody).Whole(), presets: parts.NewPresetBar(w), form: parts.NewParamForm(w, true), cost: parts.Caption("").Wrapped()}
+	s.remember = widget.NewCheck("Send the earlier turns with the prompt", func(on bool) {
+		if !s.quiet {
+			w.Dispatch(state.SetRemember{On: on})
+		}
+	})
+	s.forChat = s.remember
+	shut := parts.NewButton(parts.Flat, "", fynetheme.CancelIcon(), func() { w.Dispatch(state.ShowSheet{}) })
+	head := parts.HStack(8, 16, 8, s.title, layout.NewSpacer(), s.presets.Reset, parts.Fixed(32, 32, shut))
+	body := container.NewVScroll(parts.VStack(14, 16, 12, s.presets.Row, s.form, s.forChat))
+	foot := parts.VStack(0, 0, 0, parts.HLine(), parts.Inset(10, 16, 10, 16, parts.Beside(20, 8, parts.Symbol(fynetheme.InfoIcon(), 16, theme.ColorText2), s.cost)))
+	s.box = parts.NewBox(theme.ColorPanel, 0, container.NewBorder(parts.VStack(0, 0, 0, head, parts.HLine()), foot, parts.VLine(), nil, body))
+	s.box.Hide()
+	return s
+}
+
+func (s *sheet) apply(st *state.State) {
+	show(s.box, st.Sheet && !st.Welcome && st.Pane != state.PaneLibrary)
+	if !s.box.Visible() {
+		return
+	}
+	s.quiet = true
+	defer func() { s.quiet = false }()
+	task := st.TaskOf(st.Pane)
+	o := st.Options(task)
+	s.form.Set(st.Model.Spec, task, o)
+	s.presets.Set(st.Model.Spec, task, o)
+	show(s.forChat, st.Pane == state.PaneChat)
+	s.remember.SetChecked(st.Remember)
+	nfe := o.Steps
+	if o.Guidance > 0 {
+		nfe *= 2
+	}
+	text := fmt.Sprintf("At most %s forward passes", figures.Count(nfe))
+	if d := s.pass(); d > 0 {
+		text += ", about " + figures.Duration(d*time.Duration(nfe))
+	}
+	if len(st.Queue) > 0 {
+		text += ". The current run keeps its own settings"
+	}
+	s.cost.Set(text + ".")
+}
+
+// pass is how long a forward pass of the run shown took.
+func (s *sheet) pass() time.Duration {
+	v := s.w.store.View(s.w.store.now.At().Shown)
+	if v == nil || v.Run.Len() == 0 {
+		return 0
+	}
+	in := v.Run.Infos()[v.Run.Len()-1]
+	return in.Until / time.Duration(max(in.NFE, 1))
+}
