@@ -99,6 +99,8 @@ func New(env parts.Env) *Pane {
 	p.bar = parts.HStack(8, 0, 0, openBtn)
 	p.root = container.New(&layoutInpaint{p}, p.tools.box, parts.VLine(), container.NewStack(p.mid, p.empty), parts.VLine(), p.side.box, p.error)
 	p.size.set(48)
+	p.feath.set(1)
+	p.feath.set(0)
 	p.snap.SetOn(true)
 	return p
 }
@@ -181,7 +183,10 @@ func (p *Pane) Apply(s *state.State) {
 		p.brush.SetScale(p.env.Scale())
 		p.brush.SetPicture(ps.Draft.Picture, ps.Draft.Mask, grid)
 		if ps.Draft.Picture != nil {
-			p.size.max(float64(ps.Draft.Picture.Bounds().Dx()) / 2)
+			w := float64(ps.Draft.Picture.Bounds().Dx())
+			p.size.max(w / 2)
+			p.size.set(w / 6)
+			p.feath.max(w / 8)
 		}
 	}
 	if f := ps.Draft.Frame; !f.Empty() && ps.Draft.Picture != nil {

@@ -12,6 +12,7 @@ import (
 
 	"unmask/engine"
 	"unmask/ui/figures"
+	"unmask/ui/mask"
 	"unmask/ui/parts"
 	"unmask/ui/state"
 	"unmask/ui/theme"
@@ -65,15 +66,15 @@ func newSide(p *Pane) *side {
 	s.tries.OnHint = env.Note
 	s.count = parts.SmallNumber("")
 	shot := func(i int, name string) fyne.CanvasObject {
-		return parts.VStack(4, 0, 0, parts.Fixed(0, 112, s.images[i]), parts.Caption(name))
+		return parts.VStack(4, 0, 0, parts.Fixed(0, 100, s.images[i]), parts.Caption(name))
 	}
-	s.lastBox = parts.VStack(10, 0, 0,
+	s.lastBox = parts.VStack(8, 0, 0,
 		parts.HLine(), parts.HStack(8, 0, 0, parts.Strong("Last try").Whole(), parts.Grow(0, s.facts)),
 		container.NewGridWithColumns(2, shot(0, "Before"), shot(1, "After")),
 		parts.HStack(8, 0, 0, parts.Grow(80, s.wipe), parts.Grow(90, s.accept), parts.Fixed(36, 32, s.drop)),
-		parts.Inset(8, 0, 0, 0, parts.HStack(8, 0, 0, parts.Grow(0, parts.Strong("Tries")), s.count)),
+		parts.HStack(8, 0, 0, parts.Grow(0, parts.Strong("Tries")), s.count),
 		parts.Fixed(0, 72, container.NewHScroll(s.tries)))
-	body := parts.VStack(10, 16, 16,
+	body := parts.VStack(8, 16, 12,
 		parts.Strong("What should be there"), parts.Fixed(0, 56, s.prompt), s.form, parts.Soft("Seed"), s.seed.Row,
 		parts.Inset(4, 0, 4, 0, s.run), s.lastBox)
 	s.box = parts.NewBox(theme.ColorPanel, 0, container.NewVScroll(body))
@@ -208,7 +209,11 @@ func (s *side) setWipe() {
 	if s.wiped != after {
 		s.wiped = after
 		before := s.before()
-		if r := s.p.now.Runs[s.p.now.Panes[state.PaneInpaint].Shown]; r.Job.Task == engine.Outpaint {
+		r := s.p.now.Runs[s.p.now.Panes[state.PaneInpaint].Shown]
+		if r.Job.Mask != nil {
+			after = mask.Merge(before, after, r.Job.Mask)
+		}
+		if r.Job.Task == engine.Outpaint {
 			if v := s.p.env.View(r.ID); v != nil && v.Run.Source() != nil {
 				before = v.Run.Source()
 			}

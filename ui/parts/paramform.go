@@ -34,7 +34,7 @@ type ParamForm struct {
 // NewParamForm makes an empty form. wide puts label, slider and field on one line. Rows named in skip are left
 // out, "params" means the sampler's own.
 func NewParamForm(env Env, wide bool, skip ...string) *ParamForm {
-	f := &ParamForm{env: env, wide: wide, skip: map[string]bool{}, stack: VStack(12, 0, 0), rows: map[string]*paramRow{}}
+	f := &ParamForm{env: env, wide: wide, skip: map[string]bool{}, stack: VStack(map[bool]float32{true: 12, false: 10}[wide], 0, 0), rows: map[string]*paramRow{}}
 	for _, s := range skip {
 		f.skip[s] = true
 	}
