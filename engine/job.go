@@ -167,14 +167,17 @@ type Spec struct {
 	MaxLen int    `json:"max_len"`
 	// Block is the block length that a block-diffusion model was trained with: its passes set [Input].Block to the run's
 	// block length, which is Block unless the run says otherwise. 0: attention is full.
-	Block      int               `json:"block,omitempty"`
-	Mask       Token             `json:"mask"`
-	End        []Token           `json:"end"` // tokens that end an answer
-	Tasks      []Task            `json:"tasks"`
-	Image      *ImageSpec        `json:"image,omitempty"`
-	ThinkStyle string            `json:"think_style,omitempty"` // how thinking is asked for: a sentence before the question, or "chat template"; "": it can not be
-	Defaults   map[Task]Options  `json:"defaults,omitempty"`
-	Examples   map[Task][]string `json:"examples,omitempty"` // prompts that the model can do, for empty panes
+	Block int `json:"block,omitempty"`
+	// BlocksFromStart counts the blocks of such a model from position 0, so that a prompt may end within one; else they
+	// begin with the answer.
+	BlocksFromStart bool              `json:"blocks_from_start,omitempty"`
+	Mask            Token             `json:"mask"`
+	End             []Token           `json:"end"` // tokens that end an answer
+	Tasks           []Task            `json:"tasks"`
+	Image           *ImageSpec        `json:"image,omitempty"`
+	ThinkStyle      string            `json:"think_style,omitempty"` // how thinking is asked for: a sentence before the question, or "chat template"; "": it can not be
+	Defaults        map[Task]Options  `json:"defaults,omitempty"`
+	Examples        map[Task][]string `json:"examples,omitempty"` // prompts that the model can do, for empty panes
 }
 
 // Can reports whether the model does task t.

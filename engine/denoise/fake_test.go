@@ -19,6 +19,7 @@ const (
 type fake struct {
 	image  *engine.ImageSpec
 	block  int // Spec.Block
+	start  bool
 	inputs []engine.Input
 	logit  func(pos int, id engine.Token, row []engine.Token) float64
 	fail   error
@@ -29,7 +30,7 @@ type fake struct {
 func (f *fake) Close() error { return nil }
 
 func (f *fake) Spec() engine.Spec {
-	return engine.Spec{Vocab: testVocab, Mask: testMask, End: []engine.Token{testEnd}, Image: f.image, MaxLen: 1000, Block: f.block}
+	return engine.Spec{Vocab: testVocab, Mask: testMask, End: []engine.Token{testEnd}, Image: f.image, MaxLen: 1000, Block: f.block, BlocksFromStart: f.start}
 }
 
 func (f *fake) Forward(_ context.Context, in engine.Input) (engine.Logits, error) {

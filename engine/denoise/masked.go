@@ -245,7 +245,7 @@ func (r *run) predict(ctx context.Context, b *block, i int) (*engine.Prediction,
 	r.candidates(b)
 	r.rows()
 	if r.spec.Block > 0 {
-		r.input.Block, r.input.Origin = r.o.Block, b.answer.Lo
+		r.input.Block, r.input.Origin = r.o.Block, r.origin(b.answer)
 	}
 	r.reuse(b, i)
 	logits, err := r.Model.Forward(ctx, r.input)

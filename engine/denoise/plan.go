@@ -81,8 +81,10 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 		if s.Modality == engine.Text && o.Block > 0 {
 			length = o.Block
 		}
-		for lo := answer.Lo; lo < answer.Hi; lo += length {
-			b := block{span: engine.Span{Lo: lo, Hi: min(lo+length, answer.Hi), Modality: s.Modality}, answer: answer, sched: sched}
+		origin := m.origin(answer)
+		for lo, hi := answer.Lo, 0; lo < answer.Hi; lo = hi {
+			hi = min(origin+((lo-origin)/length+1)*length, answer.Hi)
+			b := block{span: engine.Span{Lo: lo, Hi: hi, Modality: s.Modality}, answer: answer, sched: sched}
 			for p := b.span.Lo; p < b.span.Hi; p++ {
 				if seq.Tokens[p] == mask && !seq.Fixed[p] {
 					b.masked++
@@ -125,6 +127,14 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 		}
 	}
 	return blocks, nil
+}
+
+// origin is the position that the blocks of an answer are counted from.
+func (m *Masked) origin(answer engine.Span) int {
+	if answer.Modality == engine.Text && m.Model.Spec().BlocksFromStart {
+		return 0
+	}
+	return answer.Lo
 }
 
 // schedule is the run's schedule.

@@ -15,6 +15,7 @@ import (
 	"unmask/engine/models/a2d"
 	"unmask/engine/models/dream"
 	"unmask/engine/models/llada"
+	"unmask/engine/models/llada2"
 	"unmask/engine/models/lladamoe"
 	"unmask/engine/models/mmada"
 	"unmask/engine/nn"
@@ -42,6 +43,7 @@ var All = []Family{
 	{Name: "mmada", Types: []string{"mmada"}, Paper: "arXiv:2505.15809", Load: mmada.Open},
 	{Name: "dream", Types: []string{"Dream", "dream"}, Paper: "arXiv:2508.15487", Load: dream.Open},
 	{Name: "a2d", Types: []string{"a2d-qwen3", "a2d-qwen2", "a2d-llama"}, Load: a2d.Open},
+	{Name: "llada2", Types: []string{"llada2_moe"}, Load: llada2.Open},
 }
 
 // OpenOptions say how to hold a model.

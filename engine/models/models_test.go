@@ -270,6 +270,7 @@ func TestFamilies(t *testing.T) {
 		{"dream", "dream", 543, []engine.Token{520, 522}, true, 0},
 		{"dllm-a2d-qwen3-mdlm", "a2d", 456, []engine.Token{432, 430}, false, 0},
 		{"dllm-a2d-qwen3-bd3lm", "a2d", 456, []engine.Token{432, 430}, false, 32},
+		{"llada2-mini", "llada2", 424, []engine.Token{421, 428}, false, 32},
 		{"llada-moe", "llada-moe", 424, []engine.Token{421, 425}, false, 0},
 	} {
 		m := open(t, c.name, OpenOptions{DType: "f32"})
@@ -309,6 +310,13 @@ func TestFamilyConfigErrors(t *testing.T) {
 		{"llada-moe", "moe_router_enable_expert_bias", true, "mlp.expert_bias"},
 		{"llada-moe", "moe_layer_freq", 2, "mlp.experts.0"},
 		{"llada-moe", "dense_intermediate_size", 64, "[96 48]"},
+		{"llada2-mini", "n_group", 3, "8 experts in 3 groups"},
+		{"llada2-mini", "topk_group", 5, "5 of 4 groups"},
+		{"llada2-mini", "num_experts_per_tok", 6, "for 6 experts"},
+		{"llada2-mini", "score_function", "softmax", "not supported"},
+		{"llada2-mini", "use_qkv_bias", true, "not supported"},
+		{"llada2-mini", "num_key_value_heads", 4, "[192 48]"},
+		{"llada2-mini", "first_k_dense_replace", 2, "mlp.gate_proj"},
 		{"llada-moe", "partial_rotary_factor", 0, "partial_rotary_factor"},
 	} {
 		dir := filepath.Join(golden, k.name)

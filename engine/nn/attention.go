@@ -27,9 +27,10 @@ type Shared struct {
 	// FromCache makes queries attend to the cache, where Opts.Seqs then point, instead of the fed rows alone.
 	FromCache bool
 
-	q, k, v, o     tensor.Tensor // [T, H, K], [T, G, K], [T, G, K], [T, H, K]
-	q2, k2, v2, o2 tensor.Tensor // the same memory as rows [T, H*K] and [T, G*K]
-	qh, kh         tensor.Tensor // the same memory as heads [T*H, K] and [T*G, K]
+	see            func(name string, x tensor.Tensor) // shows activations when not nil
+	q, k, v, o     tensor.Tensor                      // [T, H, K], [T, G, K], [T, G, K], [T, H, K]
+	q2, k2, v2, o2 tensor.Tensor                      // the same memory as rows [T, H*K] and [T, G*K]
+	qh, kh         tensor.Tensor                      // the same memory as heads [T*H, K] and [T*G, K]
 }
 
 // Alloc makes the scratch of a pass over t rows, shared by all blocks. Blocks must agree on heads and head width.
@@ -83,6 +84,9 @@ type Block struct {
 func (b *Block) Apply(be tensor.Backend, x, h tensor.Tensor, s *Shared, cache KV) {
 	b.AttnNorm.Apply(be, h, x)
 	b.Attn.Apply(be, h, s, cache)
+	if s.see != nil {
+		s.see("attention", h)
+	}
 	be.Add(x, h)
 	b.MLPNorm.Apply(be, h, x)
 	b.MLP.Apply(be, h)

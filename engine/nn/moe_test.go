@@ -57,7 +57,7 @@ func TestMoE(t *testing.T) {
 	}
 	names := []string{"e0", "e1", "e2", "e3", "e4"}
 	for _, bias := range [][]float32{nil, {0.3, 0, -0.2, 0.1, 0}} {
-		m := &MoE{Router: LoadLinear(l, "router", experts, d, false), TopK: top, Bias: bias}
+		m := &MoE{Router: LoadLinear(l, "router", experts, d, false), Gate: SoftmaxGate(top, bias)}
 		for _, n := range names {
 			m.Experts = append(m.Experts, expert(n))
 		}
@@ -114,5 +114,26 @@ func TestMoE(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestSigmoidGate: by score alone experts 0, 1 and 4 lead, but the bias decides for 5, and the group of 4 and 5 wins over
+// that of 2 and 3.
+func TestSigmoidGate(t *testing.T) {
+	w := []float32{2, 1, -1, 0, 0.5, 0.4, -3, -3}
+	bias := []float32{0, 0, 0, 0, 0, 0.5, 0, 0}
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	SigmoidGate(3, 4, 2, 2.5, bias)(w)
+	sum := sigmoid(2) + sigmoid(1) + sigmoid(0.4) // bias lifts 5 above 4; it is not in the weight
+	want := []float64{sigmoid(2), sigmoid(1), 0, 0, 0, sigmoid(0.4), 0, 0}
+	for e := range w {
+		if d := math.Abs(float64(w[e]) - 2.5*want[e]/sum); d > 1e-6 {
+			t.Errorf("expert %d: weight %g, want %g", e, w[e], 2.5*want[e]/sum)
+		}
+	}
+	one := []float32{0, 3}
+	SigmoidGate(1, 1, 1, 2, nil)(one)
+	if one[0] != 0 || math.Abs(float64(one[1])-2*sigmoid(3)) > 1e-6 {
+		t.Errorf("one expert: %v", one)
 	}
 }

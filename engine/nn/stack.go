@@ -67,7 +67,7 @@ func (s *Stack) Force(pos []int32, see func(q, k int) bool) { s.forcePos, s.forc
 func (s *Stack) Positions() []int32 { return s.pass.shared.Pos }
 
 // Watch calls fn with every activation of later passes while their memory is valid: "embed", "block0" and so on, "ln_f"
-// (all fed rows, [T, D]), "router0" of sparse blocks. nil ends it. For tests; watching costs the norm of rows that nobody wants.
+// (all fed rows, [T, D]), "attention0" before it is added, "router0" and "shared0" of sparse blocks. nil ends it. For tests; watching costs the norm of rows that nobody wants.
 func (s *Stack) Watch(fn func(name string, x tensor.Tensor)) {
 	s.watch = fn
 	for i := range s.Blocks {
@@ -77,7 +77,7 @@ func (s *Stack) Watch(fn func(name string, x tensor.Tensor)) {
 		case fn == nil:
 			m.Watch(nil)
 		default:
-			m.Watch(func(router tensor.Tensor) { s.see("router", i, router) })
+			m.Watch(func(name string, x tensor.Tensor) { s.see(name, i, x) })
 		}
 	}
 }
@@ -105,6 +105,9 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 		if err := ctx.Err(); err != nil {
 			s.cache.drop()
 			return nil, err
+		}
+		if p.shared.see = nil; s.watch != nil {
+			p.shared.see = func(name string, x tensor.Tensor) { s.see(name, i, x) }
 		}
 		s.Blocks[i].Apply(be, x, h, &p.shared, s.cache.layer(i))
 		s.see("block", i, x)

@@ -260,3 +260,67 @@ func verifyBlockCall(ctx context.Context, f *folder, n *network, call string, p 
 	f.near(call+"logits", logits)
 	return nil
 }
+
+// verifyLLaDA2Network checks the passes of the llada2-mini folder: block-causal ones, with attention, routers and shared
+// experts, and one without a mask.
+func verifyLLaDA2Network(ctx context.Context, f *folder, n *network) error {
+	var blocks []int
+	if err := f.decode("forward_block_size", &blocks); err != nil {
+		return err
+	}
+	for i, block := range blocks {
+		if block < 1 {
+			return fmt.Errorf("forward_block_size: %d", block)
+		}
+		prefix := fmt.Sprintf("forward%d.", i)
+		if err := verifyForward(ctx, f, n, prefix, nil, block); err != nil {
+			return err
+		}
+		for layer := range n.Blocks {
+			m, ok := n.Blocks[layer].MLP.(*nn.MoE)
+			router := fmt.Sprintf("%srouter%d.", prefix, layer)
+			if !ok || !f.has(router+"logits") {
+				continue
+			}
+			f.near(router+"logits", n.seen[fmt.Sprintf("router%d", layer)])
+			if err := verifyRouting(f, m, router); err != nil {
+				return err
+			}
+		}
+	}
+	return verifyForward(ctx, f, n, "no_mask.", nil, 0)
+}
+
+// verifyRouting compares the experts that each token was given to, as a set, and their weights.
+func verifyRouting(f *folder, m *nn.MoE, router string) error {
+	experts, shape, err := f.ints(router + "experts")
+	if err != nil {
+		return err
+	}
+	n := len(m.Experts)
+	all := m.Weights()
+	if len(shape) != 2 || shape[0]*n != len(all) {
+		return fmt.Errorf("%sexperts: shape %v for weights of %d tokens", router, shape, len(all)/n)
+	}
+	weights := make([]float32, len(experts))
+	var got []int
+	for i, e := range experts {
+		if e < 0 || e >= n {
+			return fmt.Errorf("%sexperts: expert %d of %d", router, e, n)
+		}
+		weights[i] = all[i/shape[1]*n+e] // 0, and so wrong, for an expert that we did not choose
+	}
+	want := make([]int, shape[0])
+	for t := range shape[0] {
+		chosen := 0
+		for _, w := range all[t*n : (t+1)*n] {
+			if w != 0 {
+				chosen++
+			}
+		}
+		got, want[t] = append(got, chosen), shape[1]
+	}
+	f.same(router+"experts", got, want, shape[:1])
+	f.near(router+"weights", weights)
+	return nil
+}

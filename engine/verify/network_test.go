@@ -71,6 +71,7 @@ func TestFamilyNetworks(t *testing.T) {
 	}{{"dream", 13}, {"dllm-a2d-qwen3-mdlm", 7}, {"llada-moe", 17}} {
 		t.Run(c.name, func(t *testing.T) { verifyPart(t, c.name, c.want, networkPart(verifyForwards)) })
 	}
+	t.Run("llada2-mini", func(t *testing.T) { verifyPart(t, "llada2-mini", 19, networkPart(verifyLLaDA2Network)) })
 	t.Run("dllm-a2d-qwen3-bd3lm", func(t *testing.T) {
 		verifyPart(t, "dllm-a2d-qwen3-bd3lm", 40, networkPart(func(ctx context.Context, f *folder, n *network) error {
 			if err := verifyBlockNetwork(ctx, f, n); err != nil {

@@ -60,6 +60,29 @@ func (b *Binder) Matrix(name string, n, k int) tensor.Matrix {
 	return m
 }
 
+// Split cuts tensor name [sum(rows), k] into matrices of rows[i] rows each, packed for products; their count is that of
+// rows, and all are nil when something is wrong with it.
+func (b *Binder) Split(name string, k int, rows ...int) []tensor.Matrix {
+	total := 0
+	for _, n := range rows {
+		total += n
+	}
+	out := make([]tensor.Matrix, len(rows))
+	t, dt, ok := b.take(name, total, k)
+	if !ok {
+		return out
+	}
+	lo, held := 0, int64(0)
+	for i, n := range rows {
+		hi := lo + n*k*dt.Size()
+		out[i] = b.be.Pack(t.Data[lo:hi], dt, n, k, b.as)
+		held += out[i].Bytes()
+		lo = hi
+	}
+	b.count(t, held)
+	return out
+}
+
 // Tensor is tensor name of exactly this shape as F32, or as BF16 where it is stored so and products run in BF16 and it
 // has rows: an embedding table. nil when something is wrong with it.
 func (b *Binder) Tensor(name string, shape ...int) tensor.Tensor {

@@ -118,13 +118,15 @@ func parse(data []byte, path string, tensors int) (*config, error) {
 
 // load binds one sparse feed-forward.
 func (e *config) load(b *weights.Binder, be tensor.Backend, at string, d int) *nn.MoE {
-	m := &nn.MoE{Router: nn.LoadLinear(b, at+".gate", e.Experts, d, false), TopK: e.TopK}
+	m := &nn.MoE{Router: nn.LoadLinear(b, at+".gate", e.Experts, d, false)}
+	var bias []float32
 	if e.Bias {
-		if bias := b.Tensor(first(b, at+".expert_bias", at+".gate.expert_bias"), e.Experts); bias != nil {
-			m.Bias = make([]float32, e.Experts)
-			be.Download(m.Bias, bias)
+		if x := b.Tensor(first(b, at+".expert_bias", at+".gate.expert_bias"), e.Experts); x != nil {
+			bias = make([]float32, e.Experts)
+			be.Download(bias, x)
 		}
 	}
+	m.Gate = nn.SoftmaxGate(e.TopK, bias)
 	if e.Shared != nil && *e.Shared > 0 {
 		shared := first(b, at+".shared_expert.gate_proj.weight", at+".shared_experts.gate_proj.weight")
 		m.Shared = llama.SwiGLU(b, strings.TrimSuffix(shared, ".gate_proj.weight"), d, *e.Shared)
