@@ -9,7 +9,8 @@ import (
 
 // Palette is one variant. Colours are opaque.
 type Palette struct {
-	Dark bool
+	Dark     bool
+	Contrast bool // every mask has a line of Border, lines are Border
 
 	Window, Panel, Raised, Selected, Canvas, Line, Border color.NRGBA
 	Text, Text2, Disabled                                 color.NRGBA
@@ -69,11 +70,26 @@ func Alpha(c color.NRGBA, a float32) color.NRGBA {
 }
 
 // For is Dark or Light.
-func For(dark bool) *Palette {
-	if dark {
+func For(dark bool) *Palette { return With(dark, false) }
+
+// With is Dark or Light, with more contrast where asked for.
+func With(dark, contrast bool) *Palette {
+	switch {
+	case dark && contrast:
+		return &darkContrast
+	case dark:
 		return &Dark
+	case contrast:
+		return &lightContrast
 	}
 	return &Light
+}
+
+var darkContrast, lightContrast = contrasted(Dark), contrasted(Light)
+
+func contrasted(p Palette) Palette {
+	p.Contrast, p.Line = true, p.Border
+	return p
 }
 
 func hex(v uint32) color.NRGBA {

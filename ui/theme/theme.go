@@ -55,7 +55,10 @@ const (
 )
 
 // Theme is the program's theme. The zero value follows the system.
-type Theme struct{ Mode Mode }
+type Theme struct {
+	Mode     Mode
+	Contrast bool // lines and masks are easier to see
+}
 
 var _ fyne.Theme = Theme{}
 
@@ -71,9 +74,13 @@ func (t Theme) dark(v fyne.ThemeVariant) bool {
 	}
 }
 
+func (t Theme) palette(v fyne.ThemeVariant) *palette.Palette {
+	return palette.With(t.dark(v), t.Contrast)
+}
+
 // Color implements [fyne.Theme].
 func (t Theme) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
-	p := palette.For(t.dark(v))
+	p := t.palette(v)
 	if c, ok := lookup(p, n); ok {
 		return c
 	}
@@ -186,7 +193,7 @@ type Run struct{ Theme }
 
 // Color implements [fyne.Theme].
 func (t Run) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
-	p := palette.For(t.dark(v))
+	p := t.palette(v)
 	switch n {
 	case fynetheme.ColorNamePrimary:
 		return p.LimeFill
@@ -209,9 +216,9 @@ func Current() *palette.Palette {
 func For(t fyne.Theme, v fyne.ThemeVariant) *palette.Palette {
 	switch t := t.(type) {
 	case Theme:
-		return palette.For(t.dark(v))
+		return t.palette(v)
 	case Run:
-		return palette.For(t.dark(v))
+		return t.palette(v)
 	}
 	return palette.For(v != fynetheme.VariantLight)
 }

@@ -29,7 +29,7 @@ func TestVariants(t *testing.T) {
 		{System, fynetheme.VariantDark, &palette.Dark}, {System, fynetheme.VariantLight, &palette.Light},
 		{Dark, fynetheme.VariantLight, &palette.Dark}, {Light, fynetheme.VariantDark, &palette.Light},
 	} {
-		th := Theme{c.m}
+		th := Theme{Mode: c.m}
 		if !same(th.Color(fynetheme.ColorNameBackground, c.v), c.want.Window) {
 			t.Errorf("mode %d variant %d: background is not that of dark=%v", c.m, c.v, c.want.Dark)
 		}
@@ -45,7 +45,7 @@ func TestVariants(t *testing.T) {
 // TestDraws draws a button and each own icon, and fails where an icon leaves no pixel.
 func TestDraws(t *testing.T) {
 	app := test.NewTempApp(t)
-	app.Settings().SetTheme(Theme{Dark})
+	app.Settings().SetTheme(Theme{Mode: Dark})
 	for _, n := range icons.Names {
 		w := test.NewTempWindow(t, widget.NewIcon(Icon(n)))
 		w.SetPadded(false)
@@ -65,7 +65,7 @@ func TestDraws(t *testing.T) {
 	}
 	b := widget.NewButton("Run", nil)
 	b.Importance = widget.HighImportance
-	w := test.NewTempWindow(t, container.NewThemeOverride(b, Run{Theme{Dark}}))
+	w := test.NewTempWindow(t, container.NewThemeOverride(b, Run{Theme{Mode: Dark}}))
 	w.Resize(fyne.NewSize(100, 50))
 	img := w.Canvas().Capture()
 	if !same(img.At(20, 25), palette.Dark.LimeFill) {

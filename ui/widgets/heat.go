@@ -38,9 +38,9 @@ type heatCell struct {
 }
 
 // begin starts a picture of w by h pixels for run r with steps planned steps. gap is the room between text and picture.
-func (m *heat) begin(r *run.Run, pal *palette.Palette, w, h, gap int, contrast bool) {
+func (m *heat) begin(r *run.Run, pal *palette.Palette, w, h, gap int) {
 	*m = heat{img: image.NewRGBA(image.Rect(0, 0, w, h)), run: r, pal: pal, steps: r.Planned(), faint: .42, freshW: 3}
-	if contrast {
+	if pal.Contrast {
 		m.faint = .7
 	}
 	s := r.At(0)

@@ -18,10 +18,9 @@ import (
 // Heatmap shows when each position was unmasked, and how surely: steps to the right, positions down.
 type Heatmap struct {
 	widget.BaseWidget
-	OnSeek   func(step int)           // dragged or tapped
-	OnHover  func(step, position int) // step 0: the pointer left
-	Axis     bool                     // numbers of positions on the left; set before the first use
-	Contrast bool                     // stronger faint bars
+	OnSeek  func(step int)           // dragged or tapped
+	OnHover func(step, position int) // step 0: the pointer left
+	Axis    bool                     // numbers of positions on the left; set before the first use
 	// Left and Right are kept free beside the map, so that its steps can stand above those of a time line. Left holds the
 	// axis when there is one.
 	Left, Right float32
@@ -88,7 +87,7 @@ func (h *Heatmap) paint(w, ht int, scale float32) image.Image {
 	p := theme.Current()
 	m := &h.heat
 	if m.img == nil || m.run != h.run || m.pal != p || m.img.Rect.Dx() != w || m.img.Rect.Dy() != ht || m.steps != h.run.Planned() {
-		m.begin(h.run, p, w, ht, int(8*scale), h.Contrast)
+		m.begin(h.run, p, w, ht, int(8*scale))
 	}
 	m.update()
 	h.version = h.run.Version()

@@ -19,9 +19,9 @@ func TestHeatColumns(t *testing.T) {
 	r := partly(t, events, 7)
 	var m, n heat
 	full := whole(t, events)
-	m.begin(full, &palette.Dark, 300, 120, 8, false)
+	m.begin(full, &palette.Dark, 300, 120, 8)
 	m.update()
-	n.begin(r, &palette.Dark, 300, 120, 8, false)
+	n.begin(r, &palette.Dark, 300, 120, 8)
 	n.update()
 	if n.done != 7 {
 		t.Fatalf("%d columns painted, want 7", n.done)
@@ -44,7 +44,7 @@ func TestHeatColumns(t *testing.T) {
 func TestHeatColours(t *testing.T) {
 	r := whole(t, runtest.Text())
 	var m heat
-	m.begin(r, &palette.Light, 380, 4*r.Started().Answer.Len(), 8, false)
+	m.begin(r, &palette.Light, 380, 4*r.Started().Answer.Len(), 8)
 	m.update()
 	for n := 1; n <= r.Len(); n++ {
 		for _, c := range r.Step(n).Changes {

@@ -159,6 +159,9 @@ func (r *stripRenderer) mask(it *flow.Item, p *palette.Palette) {
 		tone = palette.Alpha(tone, .38)
 	}
 	o := r.rect(it.X, it.Y+5, max(it.W, 6), 16, theme.RadiusToken, tone)
+	if p.Contrast {
+		o.StrokeColor, o.StrokeWidth = p.Border, 1
+	}
 	if c.Kind == engine.Remask && c.Step > 0 && c.Step == r.s.state.Step {
 		o.StrokeColor, o.StrokeWidth = p.Text, 1
 	}

@@ -23,12 +23,13 @@ const maxFrame = 960 * 720 * 2
 
 // Options are what all views of a window share.
 type Options struct {
-	Painter      *glview.Painter // nil: drawn at once, in software, on the UI goroutine
-	Fonts        *glview.Fonts
-	Log          *slog.Logger
-	FPS          int         // frames a second at most; 0: 30
-	Reduce       func() bool // reduce motion; nil: no
-	MoreContrast func() bool // nil: no
+	Painter *glview.Painter // nil: drawn at once, in software, on the UI goroutine
+	Fonts   *glview.Fonts
+	Log     *slog.Logger
+	FPS     int         // frames a second at most; 0: 30
+	Reduce  func() bool // reduce motion; nil: no
+	// MoreContrast draws a line around every mask, as a theme with Contrast does by itself; nil: no.
+	MoreContrast func() bool
 }
 
 // View shows one run at one step. It draws while something moves, never while it is hidden, and never more often than
@@ -51,7 +52,7 @@ type View struct {
 
 	scene   *glview.Scene
 	anim    *glview.Anim
-	dark    bool
+	pal     *palette.Palette
 	width   int
 	height  int
 	image   *canvas.Image
@@ -206,21 +207,21 @@ func (v *View) prepare() bool {
 		scale *= .5
 		w, h = int(size.Width*scale), int(size.Height*scale)
 	}
-	dark := theme.Current().Dark
-	if v.scene != nil && v.width == w && v.height == h && v.dark == dark {
+	pal := theme.Current()
+	if v.scene != nil && v.width == w && v.height == h && v.pal == pal {
 		v.anim.Reduce = v.o.Reduce != nil && v.o.Reduce()
 		return true
 	}
-	s, err := glview.NewScene(glview.Config{Width: w, Height: h, Scale: scale, Dark: dark, View: v.view, Text: v.text,
+	s, err := glview.NewScene(glview.Config{Width: w, Height: h, Scale: scale, Dark: pal.Dark, View: v.view, Text: v.text,
 		Margin: v.margin, Fonts: v.o.Fonts, ReduceMotion: v.o.Reduce != nil && v.o.Reduce(),
-		Contrast: v.o.MoreContrast != nil && v.o.MoreContrast()})
+		Contrast: pal.Contrast || v.o.MoreContrast != nil && v.o.MoreContrast()})
 	if err != nil {
 		v.fail(err)
 		return false
 	}
 	s.SetRun(v.run)
 	v.scene, v.anim = s, glview.NewAnim(s)
-	v.width, v.height, v.dark = w, h, dark
+	v.width, v.height, v.pal = w, h, pal
 	v.show(false)
 	v.anim.SetPinned(v.pinned, v.clock()-time.Second)
 	return true
