@@ -68,4 +68,7 @@ func main() {
 	r := newFile()
 	rows(r)
 	r.write("rows_amd64")
+	n := newFile()
+	neonTiles(n)
+	n.write("tiles_arm64")
 }
