@@ -46,6 +46,9 @@ type Set struct {
 	tensors map[string]Tensor
 	origin  map[string]string // tensor to file
 	bytes   int64
+	root    string // folder of fsys
+	adapter *Set   // laid over this set, or nil
+	loras   map[string]lora
 
 	once sync.Once
 	hash string
@@ -59,7 +62,7 @@ type blob struct {
 }
 
 // OpenDir opens the checkpoint in folder path, or the one file path, by mapping its files. The files must not be
-// truncated while the set is open.
+// truncated while the set is open. A folder with a PEFT adapter opens the model that the adapter names, changed by it.
 func OpenDir(path string) (*Set, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -69,7 +72,10 @@ func OpenDir(path string) (*Set, error) {
 	if !info.IsDir() {
 		dir, file = filepath.Dir(path), filepath.Base(path)
 	}
-	s := &Set{path: dir, fsys: os.DirFS(dir)}
+	if file == "" && isAdapter(dir) {
+		return openAdapter(dir)
+	}
+	s := &Set{path: dir, root: dir, fsys: os.DirFS(dir)}
 	s.open = func(name string) (*blob, error) { return mapFile(filepath.Join(dir, name), name) }
 	return s.load(file)
 }
@@ -203,12 +209,15 @@ func (s *Set) Names() []string { return s.names }
 // Has reports whether the set holds a tensor of that name.
 func (s *Set) Has(name string) bool { _, ok := s.tensors[name]; return ok }
 
-// Tensor returns the named tensor.
+// Tensor returns the named tensor. One that an adapter changes is computed by the call and belongs to the caller.
 func (s *Set) Tensor(name string) (Tensor, error) {
 	t, ok := s.tensors[name]
 	if !ok {
 		return Tensor{}, &engine.FormatError{Format: s.format, Path: s.path, Item: name,
 			Reason: fmt.Sprintf("no such tensor among %d", len(s.names))}
+	}
+	if l, ok := s.loras[name]; ok {
+		return l.apply(t)
 	}
 	return t, nil
 }
@@ -216,15 +225,7 @@ func (s *Set) Tensor(name string) (Tensor, error) {
 // File returns the content of a small file beside the weights: config.json, tokenizer.json. Files over [MaxFile] bytes
 // are refused; a missing one gives an error that is fs.ErrNotExist.
 func (s *Set) File(name string) ([]byte, error) {
-	info, err := fs.Stat(s.fsys, name)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint %s: %w", s.path, err)
-	}
-	if info.Size() > MaxFile {
-		return nil, &engine.FormatError{Format: "checkpoint", Path: s.join(name),
-			Reason: fmt.Sprintf("%d bytes long, at most %d are read", info.Size(), MaxFile)}
-	}
-	return fs.ReadFile(s.fsys, name)
+	return readSmall(s.fsys, name, s.path)
 }
 
 // Sub opens the checkpoint in a folder of this one, such as "vq". A missing folder gives fs.ErrNotExist. The caller
@@ -233,8 +234,8 @@ func (s *Set) Sub(name string) (*Set, error) {
 	if _, err := fs.Stat(s.fsys, name); err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", s.path, err)
 	}
-	if s.path != "embedded" {
-		return OpenDir(filepath.Join(s.path, filepath.FromSlash(name)))
+	if s.root != "" {
+		return OpenDir(filepath.Join(s.root, filepath.FromSlash(name)))
 	}
 	sub, err := fs.Sub(s.fsys, name)
 	if err != nil {
@@ -248,6 +249,9 @@ func (s *Set) Sub(name string) (*Set, error) {
 func (s *Set) Hash() string {
 	s.once.Do(func() {
 		blobs := slices.Clone(s.blobs)
+		if s.adapter != nil {
+			blobs = append(blobs, s.adapter.blobs...)
+		}
 		slices.SortFunc(blobs, func(a, b *blob) int { return strings.Compare(a.name, b.name) })
 		var list strings.Builder
 		for _, b := range blobs {
@@ -272,6 +276,9 @@ func (s *Set) Close() error {
 	for _, b := range s.blobs {
 		errs = append(errs, b.close())
 	}
-	s.blobs, s.tensors, s.names = nil, nil, nil
+	if s.adapter != nil {
+		errs = append(errs, s.adapter.Close())
+	}
+	s.blobs, s.tensors, s.names, s.adapter = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
