@@ -21,7 +21,11 @@ func (r *run) apply(p *engine.Prediction, d *engine.Decision) []engine.Change {
 		changes = r.change(changes, p, i, r.spec.Mask, engine.Remask)
 	}
 	for _, i := range d.Edit {
-		changes = r.change(changes, p, i, p.Token[i], engine.Edit)
+		kind := engine.Edit
+		if p.Token[i] == r.spec.Mask { // only where the mask is a candidate
+			kind = engine.Remask
+		}
+		changes = r.change(changes, p, i, p.Token[i], kind)
 	}
 	slices.SortFunc(changes, func(a, b engine.Change) int { return cmp.Compare(a.Pos, b.Pos) })
 	return changes

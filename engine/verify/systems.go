@@ -9,6 +9,7 @@ var systems = []system{
 	{"dream", verifyDream},
 	{"dllm-a2d-qwen3-mdlm", verifyDLLM},
 	{"dllm-a2d-qwen3-bd3lm", verifyBD3LM},
+	{"llada2-mini", verifyLLaDA2},
 	{"fast-dllm", verifyFastDLLM},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
