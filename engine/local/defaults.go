@@ -21,6 +21,16 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 	length := max(1, min(defaultAnswer, s.MaxLen/2))
 	text := engine.Options{Length: length, Steps: length, Block: min(32, length), Schedule: "uniform", Sampler: "low_confidence",
 		Cache: engine.CacheNone, StopAtEnd: true, HoleLength: defaultHole}
+	if s.Block > 0 {
+		// A block-diffusion model sees nothing beyond the block, so reuse of keys and values is exact.
+		text.Block, text.Cache = min(s.Block, length), engine.CacheDual
+	}
+	switch s.Family {
+	case "dream": // the README's demonstration; blocks are not native to it
+		text.Sampler, text.Block, text.Temperature, text.TopP = "entropy", 0, 0.2, 0.95
+	case "llada2": // the serving recommendation
+		text.Sampler, text.Params = "threshold", engine.Params{"threshold": 0.95, "at_least": 1}
+	}
 	hole := text
 	hole.Length, hole.Steps, hole.Block, hole.StopAtEnd, hole.BanEnd = 0, 64, 0, false, true
 	describe := text
