@@ -1,8 +1,13 @@
 package glview
 
 import (
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
+
+	fynetheme "fyne.io/fyne/v2/theme"
 
 	"unmask/engine"
 	"unmask/ui/palette"
@@ -299,5 +304,40 @@ func TestAtlas(t *testing.T) {
 	}
 	if _, err := NewFonts([]byte("not a font")); err == nil {
 		t.Error("no font is accepted as a font")
+	}
+}
+
+// TestSystemFont: a character that no own font has is drawn with the system's, and a file that is no font is passed by.
+func TestSystemFont(t *testing.T) {
+	dir := t.TempDir()
+	bad, good := filepath.Join(dir, "bad.ttc"), filepath.Join(dir, "good.ttf")
+	for path, b := range map[string][]byte{bad: []byte("ttcf, but no more"), good: fynetheme.DefaultTextFont().Content()} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := systemFonts[runtime.GOOS]
+	systemFonts[runtime.GOOS] = []string{filepath.Join(dir, "missing"), bad, good}
+	t.Cleanup(func() { systemFonts[runtime.GOOS] = old })
+	f, err := NewFonts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewAtlas(f, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.find('a') != 0 || f.find('ạ') >= 0 {
+		t.Skip("Go Regular has changed")
+	}
+	a.Measure("plain")
+	if len(f.fonts) != 1 {
+		t.Error("the system's font was read without need")
+	}
+	if _, err := a.word("mạnh"); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.fonts) != 2 || f.pick('ạ') != 1 || f.pick('\U0010FFFD') != 0 || len(a.faces) != 2 {
+		t.Errorf("%d fonts, %d faces", len(f.fonts), len(a.faces))
 	}
 }

@@ -12,11 +12,13 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// Fonts are font files in TrueType or OpenType, tried in order for each character. They are parsed once and may be shared.
+// Fonts are font files in TrueType or OpenType, tried in order for each character; a character that none has is looked for
+// in a font of the system. They are for one goroutine at a time and may be shared by scenes.
 type Fonts struct {
-	fonts []*opentype.Font
-	faces map[float64][]font.Face
-	buf   sfnt.Buffer
+	fonts  []*opentype.Font
+	faces  map[float64][]font.Face
+	buf    sfnt.Buffer
+	looked bool // for the system's font
 }
 
 // NewFonts parses font files. Without any, Go Regular is used.
@@ -54,12 +56,20 @@ func (f *Fonts) at(size float64) ([]font.Face, error) {
 
 // pick is the index of the first font that has r; 0 when none has.
 func (f *Fonts) pick(r rune) int {
+	if i := f.find(r); i >= 0 {
+		return i
+	}
+	f.system()
+	return max(f.find(r), 0)
+}
+
+func (f *Fonts) find(r rune) int {
 	for i, p := range f.fonts {
 		if g, err := p.GlyphIndex(&f.buf, r); err == nil && g != 0 {
 			return i
 		}
 	}
-	return 0
+	return -1
 }
 
 // errAtlasFull says that an atlas has no room; it is emptied and filled again.
@@ -105,12 +115,25 @@ func NewAtlas(f *Fonts, size float64) (*Atlas, error) {
 func (a *Atlas) Measure(text string) float32 {
 	var w fixed.Int26_6
 	for _, r := range text {
-		adv, ok := a.faces[a.fonts.pick(r)].GlyphAdvance(r)
+		adv, ok := a.face(r).GlyphAdvance(r)
 		if ok {
 			w += adv
 		}
 	}
 	return float32(w) / 64
+}
+
+// face is that of the first font that has r.
+func (a *Atlas) face(r rune) font.Face {
+	i := a.fonts.pick(r)
+	if i >= len(a.faces) { // the system's font was found since the atlas was made
+		faces, err := a.fonts.at(a.size)
+		if err != nil || i >= len(faces) {
+			return a.faces[0]
+		}
+		a.faces = faces
+	}
+	return a.faces[i]
 }
 
 // word returns text drawn in the atlas, drawing it when it is new.
@@ -149,7 +172,7 @@ func (a *Atlas) draw(place image.Rectangle, text string) {
 	dst := a.Mask.SubImage(place).(*image.Alpha)
 	d := font.Drawer{Dst: dst, Src: image.Opaque, Dot: fixed.P(place.Min.X+1, place.Min.Y+a.base)}
 	for _, r := range text {
-		d.Face = a.faces[a.fonts.pick(r)]
+		d.Face = a.face(r)
 		d.DrawString(string(r))
 	}
 }

@@ -30,9 +30,12 @@ type Heatmap struct {
 	version int
 	heat    heat
 	view    *heatmapRenderer
+	focused bool
+	cursor  int // position under the keyboard
 }
 
 var (
+	_ fyne.Focusable    = (*Heatmap)(nil)
 	_ fyne.Tappable     = (*Heatmap)(nil)
 	_ fyne.Draggable    = (*Heatmap)(nil)
 	_ desktop.Hoverable = (*Heatmap)(nil)
@@ -54,9 +57,12 @@ func NewHeatmap(axis bool) *Heatmap {
 // SetRun shows another run; nil shows none.
 func (h *Heatmap) SetRun(r *run.Run) {
 	h.run, h.heat, h.version = r, heat{}, -1
-	h.step = 0
+	h.step, h.cursor = 0, 0
 	if r != nil {
 		h.step = r.Len()
+		if r.Started() != nil {
+			h.cursor = r.Started().Answer.Lo
+		}
 	}
 	h.Refresh()
 }
@@ -120,7 +126,61 @@ func (h *Heatmap) seek(pos fyne.Position) {
 }
 
 // Tapped implements [fyne.Tappable].
-func (h *Heatmap) Tapped(e *fyne.PointEvent) { h.seek(e.Position) }
+func (h *Heatmap) Tapped(e *fyne.PointEvent) {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(h); c != nil {
+		c.Focus(h)
+	}
+	if _, p := h.at(e.Position); p >= 0 {
+		h.cursor = p
+	}
+	h.seek(e.Position)
+}
+
+// FocusGained implements [fyne.Focusable].
+func (h *Heatmap) FocusGained() { h.focused = true; h.Refresh() }
+
+// FocusLost implements [fyne.Focusable].
+func (h *Heatmap) FocusLost() { h.focused = false; h.Refresh() }
+
+// TypedRune implements [fyne.Focusable].
+func (h *Heatmap) TypedRune(rune) {}
+
+// TypedKey implements [fyne.Focusable]: left and right go through the steps, up and down through the positions; OnHover
+// tells of both.
+func (h *Heatmap) TypedKey(e *fyne.KeyEvent) {
+	if h.run == nil || h.run.Started() == nil {
+		return
+	}
+	by := 1
+	if shifted() {
+		by = 10
+	}
+	step, answer := h.step, h.run.Started().Answer
+	switch e.Name {
+	case fyne.KeyLeft:
+		step -= by
+	case fyne.KeyRight:
+		step += by
+	case fyne.KeyHome:
+		step = 0
+	case fyne.KeyEnd:
+		step = h.run.Len()
+	case fyne.KeyUp:
+		h.cursor -= by
+	case fyne.KeyDown:
+		h.cursor += by
+	default:
+		return
+	}
+	h.cursor = min(max(h.cursor, answer.Lo), max(answer.Hi-1, answer.Lo))
+	if step = min(max(step, 0), h.run.Len()); step != h.step && h.OnSeek != nil {
+		h.OnSeek(step)
+	}
+	if h.OnHover != nil {
+		h.OnHover(step, h.cursor)
+	}
+	h.Refresh()
+}
 
 // Dragged implements [fyne.Draggable].
 func (h *Heatmap) Dragged(e *fyne.DragEvent) { h.seek(e.Position) }
@@ -151,7 +211,7 @@ func (h *Heatmap) MinSize() fyne.Size { return fyne.NewSize(120, 64) }
 // CreateRenderer implements [fyne.Widget].
 func (h *Heatmap) CreateRenderer() fyne.WidgetRenderer {
 	h.ExtendBaseWidget(h)
-	r := &heatmapRenderer{h: h, head: canvas.NewRectangle(color.Transparent)}
+	r := &heatmapRenderer{h: h, head: canvas.NewRectangle(color.Transparent), row: canvas.NewRectangle(color.Transparent)}
 	r.raster = canvas.NewRaster(func(w, ht int) image.Image {
 		scale := float32(1)
 		if s := r.raster.Size(); s.Width > 0 {
@@ -169,6 +229,7 @@ type heatmapRenderer struct {
 	h       *Heatmap
 	raster  *canvas.Raster
 	head    *canvas.Rectangle
+	row     *canvas.Rectangle // of the keyboard
 	lines   []*canvas.Rectangle
 	labels  []*canvas.Text
 	objects []fyne.CanvasObject
@@ -185,6 +246,12 @@ func (r *heatmapRenderer) Layout(s fyne.Size) {
 	place(r.raster, h.Left, 0, max(s.Width-h.Left-h.Right, 1), s.Height)
 	r.layoutEdges(s)
 	r.placeHead()
+	r.row.Hide()
+	if y := h.heat.row(h.cursor); h.focused && h.heat.img != nil && y >= 0 {
+		r.row.FillColor = theme.Current().LimeInk
+		r.row.Show()
+		place(r.row, h.Left, float32(y)/float32(max(h.heat.img.Rect.Dy(), 1))*s.Height, max(s.Width-h.Left-h.Right, 1), 1)
+	}
 }
 
 // layoutEdges draws a line and a number at each block's first position.
@@ -257,7 +324,7 @@ func (r *heatmapRenderer) Refresh() {
 		r.objects = append(r.objects, r.lines[i], r.labels[i])
 	}
 	r.Layout(r.h.Size())
-	r.objects = append(r.objects, r.head)
+	r.objects = append(r.objects, r.head, r.row)
 	r.raster.Refresh()
 	canvas.Refresh(r.h)
 }

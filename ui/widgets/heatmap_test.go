@@ -90,6 +90,34 @@ func TestHeatmapSeeks(t *testing.T) {
 	}
 }
 
+func TestHeatmapKeys(t *testing.T) {
+	test.NewTempApp(t)
+	r := partly(t, runtest.Text(), 10)
+	h := NewHeatmap(true)
+	h.SetRun(r)
+	var sought, step, pos int
+	h.OnSeek = func(s int) { sought = s; h.SetStep(s) }
+	h.OnHover = func(s, p int) { step, pos = s, p }
+	key := func(k fyne.KeyName) { h.TypedKey(&fyne.KeyEvent{Name: k}) }
+	key(fyne.KeyRight)
+	if sought != 0 || step != 10 {
+		t.Errorf("past the newest step: sought %d, at %d", sought, step)
+	}
+	key(fyne.KeyLeft)
+	key(fyne.KeyDown)
+	if sought != 9 || step != 9 || pos != r.Started().Answer.Lo+1 {
+		t.Errorf("sought %d, at step %d position %d", sought, step, pos)
+	}
+	key(fyne.KeyHome)
+	key(fyne.KeyUp)
+	key(fyne.KeyUp)
+	if sought != 0 || pos != r.Started().Answer.Lo {
+		t.Errorf("sought %d, position %d", sought, pos)
+	}
+	h.SetRun(nil)
+	key(fyne.KeyDown)
+}
+
 func TestLookHeatmap(t *testing.T) {
 	show(t, "heatmap", 396, 216, func() fyne.CanvasObject {
 		h := NewHeatmap(true)
