@@ -97,8 +97,8 @@ func count(shape []int) (int, bool) {
 	return n, true
 }
 
-// maxBytes is the largest tensor that is not refused outright.
-const maxBytes = 1 << 42
+// maxBytes is the largest number of elements that is not refused outright: 2^42, or 2^28 where an int has 32 bits.
+const maxBytes = math.MaxInt >> (3 + 18*(^uint(0)>>63))
 
 // memory is a stack of scratch chunks and of the headers that point into them.
 type memory struct {
