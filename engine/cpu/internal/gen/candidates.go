@@ -57,6 +57,8 @@ func (r rowFunc) candidates() {
 
 // nextCandidate writes the search for the next candidate that can win a draw: the generator of tensor.NoiseBits on eight
 // ids at a time. 1-u is bounded from below by its first 24 bits.
+//
+// size: one instruction a line.
 func (r rowFunc) nextCandidate() {
 	r.text("nextCandidateAVX512", "(e []float32, key uint64, bound float32) int",
 		"returns the first i with 1-u(key, i) < e[i]*bound, or a little more, or len(e).", 48)

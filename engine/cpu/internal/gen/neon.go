@@ -23,6 +23,7 @@ func neonTiles(f *file) {
 	}
 }
 
+// size: one instruction a line.
 func (f *file) neonTile(name, doc string, r int, wide bool) {
 	f.text(fmt.Sprintf("tile%s%d", name, r), "(steps int, a, b, c unsafe.Pointer, ldc int, acc bool)",
 		fmt.Sprintf("multiplies %d rows, %s.", r, doc), 41)

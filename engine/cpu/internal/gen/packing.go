@@ -3,6 +3,8 @@ package main
 import "fmt"
 
 // packing: rows of activations into strips. A chunk is 64 bytes; step is the distance of a row's chunks in bytes.
+//
+// size: one instruction a line.
 func (r rowFunc) packing() {
 	pack := func(name, sig, doc string, size int, change func()) {
 		r.text(name+r.name, sig, doc, size)
@@ -119,6 +121,8 @@ func (r rowFunc) packPairs() {
 
 // packBytes writes the rows of the native i8 tile: a chunk is 64 elements, x*mul rounded, plus 128. What follows the row
 // in its last chunk is left as it is: it meets zeros of the packed weight.
+//
+// size: one instruction a line.
 func (r rowFunc) packBytes() {
 	r.text("packBytesAVX512", "(dst unsafe.Pointer, x []float32, step int, mul float32)", "copies a row into its chunks as bytes.", 44)
 	r.i("MOVQ dst+0(FP), DI")

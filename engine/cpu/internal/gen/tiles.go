@@ -72,6 +72,8 @@ func tiles(f *file) {
 
 // tile writes the tile of r rows by two registers of columns. Registers: two a row of sums, two of the panel (last),
 // two of broadcasts before them.
+//
+// size: one instruction a line.
 func (k tileKind) tile(f *file, r int) {
 	count := map[string]int{"Z": 32, "Y": 16}[k.reg]
 	b0, b1, s0 := count-2, count-1, count-4
