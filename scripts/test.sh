@@ -59,11 +59,11 @@ show_failures() {
 	' "$1"
 }
 
-# Packages that link C (windows, GL) or a database would rebuild those under the race detector, which takes minutes: they
-# are tested without it.
+# Packages that link C (windows, GL) or a database would rebuild those under the race detector, which takes minutes, and the
+# fixtures of engine/verify run ten times slower: they are tested without it. The packages below them are tested with it.
 split() {
 	go list $tags -f '{{.ImportPath}} {{join .Deps ","}} {{join .TestImports ","}} {{join .XTestImports ","}}' ./... >build/packages
-	grep -E 'fyne\.io/fyne|go-gl/|modernc\.org/sqlite|unmask/app/history' build/packages | cut -d' ' -f1 | sort >build/heavy
+	grep -E 'fyne\.io/fyne|go-gl/|modernc\.org/sqlite|^unmask/app|^unmask/engine/verify ' build/packages | cut -d' ' -f1 | sort >build/heavy
 	cut -d' ' -f1 build/packages | sort | comm -23 - build/heavy >build/pure
 }
 

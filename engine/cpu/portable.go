@@ -110,14 +110,14 @@ func maxBitsPortable(x []float32) uint32 {
 }
 
 func packIntsPortable(dst unsafe.Pointer, x []float32, step int, mul float32) {
-	for len(x) > 0 {
-		out := unsafe.Slice((*float32)(dst), chunkWords)
+	for at := 0; len(x) > 0; at += step {
+		out := unsafe.Slice((*float32)(unsafe.Add(dst, at)), chunkWords)
 		n := min(chunkWords, len(x))
 		for i, v := range x[:n] {
 			out[i] = float32(math.RoundToEven(float64(v * mul)))
 		}
 		clear(out[n:])
-		x, dst = x[n:], unsafe.Add(dst, step)
+		x = x[n:]
 	}
 }
 
