@@ -7,6 +7,7 @@ import (
 	"unmask/ui/compare"
 	"unmask/ui/imagepad"
 	"unmask/ui/inpaint"
+	"unmask/ui/library"
 	"unmask/ui/parts"
 	"unmask/ui/state"
 )
@@ -46,4 +47,5 @@ var Panes = []PaneRow{
 	{state.PaneCanvas, "Canvas", "Ctrl+2", "pane-canvas", func(env parts.Env) Pane { return imagepad.New(env) }},
 	{state.PaneInpaint, "Inpaint", "Ctrl+3", "pane-inpaint", func(env parts.Env) Pane { return inpaint.New(env) }},
 	{state.PaneCompare, "Compare", "Ctrl+4", "pane-compare", func(env parts.Env) Pane { return compare.New(env) }},
+	{state.PaneLibrary, "Library", "Ctrl+5", "", func(env parts.Env) Pane { return library.New(env) }},
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -158,6 +159,14 @@ func (r *Runner) keep(ctx context.Context, c state.Cmd) {
 		r.restore(ctx)
 	case state.ListSessions:
 		r.list(ctx, c.Pane, c.Query)
+	case state.ListRuns:
+		runs, err := h.Runs(ctx, state.RunQuery{Text: c.Query, Limit: 300})
+		if err != nil {
+			r.post(state.NotRead{Pane: state.PaneLibrary, Err: err})
+			return
+		}
+		slices.Reverse(runs)
+		r.post(state.Found{Query: c.Query, Runs: runs})
 	case state.ReadSession:
 		r.readSession(ctx, c)
 	case state.ReadRun:

@@ -52,6 +52,7 @@ type shell struct {
 	history            *widgets.IconButton
 	status, right      *parts.Text
 	hint               string
+	at                 int // row of the pane in front
 	toast              *toastBar
 	banner             *parts.Error
 	rails, bar, bottom *parts.Box
@@ -204,6 +205,9 @@ func (s *shell) apply(st *state.State) {
 		s.setTheme(st.Look)
 	}
 	at := index(st.Pane)
+	if s.at != at {
+		s.at, s.hint = at, "" // what the hint was about is out of sight
+	}
 	for i, row := range Panes {
 		s.rail[i].SetSelected(i == at && !st.Welcome)
 		front := i == at && !st.Welcome
@@ -306,6 +310,7 @@ func (s *shell) note(text string) {
 
 func (s *shell) writeStatus() {
 	st := &s.w.store.now
+	s.right.Set(s.w.paint.Info())
 	if s.hint != "" {
 		s.status.Set(s.hint)
 		return

@@ -2,7 +2,10 @@
 package ui
 
 import (
+	"context"
 	"image"
+	"image/png"
+	"io"
 	"log/slog"
 	"time"
 
@@ -25,6 +28,10 @@ type Config struct {
 	// Trace, when not nil, gets a line for everything that tests wait for: "READY", "PANE chat", "STEP 12/32". It is called
 	// on the window's goroutine.
 	Trace func(line string)
+	// Software draws the denoising canvas in software, whatever GL there is.
+	Software bool
+	// Encode, when not nil, writes a picture with the run that made it into a PNG file. Record is read from the history.
+	Encode func(w io.Writer, img image.Image, rec state.Record) error
 	// Shown, when not nil, is called once the window is on the screen.
 	Shown func()
 }
@@ -62,6 +69,7 @@ type Window struct {
 	trace  tracer
 	start  time.Time
 	stage  panel.Options
+	paint  *glview.Painter
 
 	stop chan struct{} // closed to end the pump
 	over chan struct{} // closed by the pump when it has ended
@@ -99,6 +107,12 @@ func (w *Window) openStage() {
 		Reduce:       func() bool { return w.store.now.Look.ReduceMotion },
 		MoreContrast: func() bool { return w.store.now.Look.MoreContrast },
 	}
+	open := glview.OpenGL
+	if w.cfg.Software {
+		open = func() (glview.Renderer, error) { return glview.NewSoft(), nil }
+	}
+	w.paint = glview.NewPainter(open, w.cfg.Log)
+	w.stage.Painter = w.paint
 	fonts, err := glview.NewFonts(theme.Theme{}.Font(fyne.TextStyle{}).Content())
 	if err != nil {
 		w.cfg.Log.Warn("fonts of the denoising canvas", "err", err)
@@ -155,6 +169,7 @@ func (w *Window) close() {
 	case <-time.After(time.Second):
 	}
 	w.shell.close()
+	w.paint.Close()
 	w.runner.Close()
 	if err := w.cfg.Session.Close(); err != nil {
 		w.cfg.Log.Error("close", "err", err)
@@ -189,6 +204,18 @@ func (w *Window) Thumb(id string) image.Image {
 		w.runner.thumb(id)
 	}
 	return img
+}
+
+// EncodePicture implements parts.Encoder.
+func (w *Window) EncodePicture(to fyne.URIWriteCloser, run string, img image.Image) error {
+	if w.cfg.Encode != nil && run != "" {
+		rec, err := w.cfg.History.Record(context.Background(), run)
+		if err == nil {
+			return w.cfg.Encode(to, img, rec)
+		}
+		w.cfg.Log.Warn("a picture is saved without what made it", "job", run, "err", err)
+	}
+	return png.Encode(to, img)
 }
 
 // Stage implements parts.Env.

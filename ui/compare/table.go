@@ -49,6 +49,12 @@ func best(rows []row) [][]bool {
 	better := []func(a, b row) bool{
 		1: func(a, b row) bool { return a.time < b.time }, 2: func(a, b row) bool { return a.passes < b.passes }, 3: func(a, b row) bool { return a.rate > b.rate },
 	}
+	known := 0
+	for _, r := range rows {
+		if r.known {
+			known++
+		}
+	}
 	for k := 1; k <= 3; k++ {
 		win, ties := -1, false
 		for i, r := range rows {
@@ -60,7 +66,7 @@ func best(rows []row) [][]bool {
 				ties = true
 			}
 		}
-		if win >= 0 && !ties {
+		if known > 1 && !ties {
 			out[win][k] = true
 		}
 	}
@@ -150,8 +156,8 @@ func (tableLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
 		if k > 0 {
 			at, w = unit*float32(k+1), unit
 		}
-		x.Move(fyne.NewPos(at, float32(i/n)*h+2))
-		x.Resize(fyne.NewSize(w, h-4))
+		x.Move(fyne.NewPos(at+4, float32(i/n)*h+2))
+		x.Resize(fyne.NewSize(w-8, h-4))
 	}
 }
 

@@ -66,7 +66,7 @@ func newSide(p *Pane) *side {
 	s.tries.OnHint = env.Note
 	s.count = parts.SmallNumber("")
 	shot := func(i int, name string) fyne.CanvasObject {
-		return parts.VStack(4, 0, 0, parts.Fixed(0, 100, s.images[i]), parts.Caption(name))
+		return parts.VStack(4, 0, 0, parts.Fixed(0, 100, s.images[i]), parts.Caption(name).Aligned(fyne.TextAlignCenter))
 	}
 	s.lastBox = parts.VStack(8, 0, 0,
 		parts.HLine(), parts.HStack(8, 0, 0, parts.Strong("Last try").Whole(), parts.Grow(0, s.facts)),

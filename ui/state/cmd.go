@@ -29,7 +29,9 @@ type (
 		Pane  Pane
 		Query string
 	}
-	// ReadSession answers with SessionRead. For Canvas, whose runs all belong together, Tasks says which to list instead.
+	// ListRuns answers with Found.
+	ListRuns struct{ Query string }
+	// ReadSession answers with SessionRead.
 	ReadSession struct {
 		Pane Pane
 		ID   string
@@ -87,6 +89,7 @@ func (StartRun) cmd()     {}
 func (StopRun) cmd()      {}
 func (Restore) cmd()      {}
 func (ListSessions) cmd() {}
+func (ListRuns) cmd()     {}
 func (ReadSession) cmd()  {}
 func (ReadRun) cmd()      {}
 func (ReadPicture) cmd()  {}

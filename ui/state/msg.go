@@ -66,6 +66,10 @@ type (
 		Pane Pane
 		ID   string
 	}
+	// FindRuns lists the runs of all panes that Query occurs in, for the Library.
+	FindRuns struct {
+		Query string
+	}
 	// RenameSession sets the title of a session.
 	RenameSession struct {
 		Pane      Pane
@@ -176,6 +180,10 @@ type (
 	RestoreRun struct {
 		Run string
 	}
+	// GoToRun opens the session of a run in its pane and shows the run.
+	GoToRun struct {
+		Run Run
+	}
 	// TakeToInpaint opens the picture of a run in Inpaint.
 	TakeToInpaint struct {
 		Run string
@@ -210,6 +218,11 @@ type (
 		Pane  Pane
 		Query string
 		List  []Session
+	}
+	// Found answers ListRuns.
+	Found struct {
+		Query string
+		Runs  []Run
 	}
 	// SessionRead answers ReadSession.
 	SessionRead struct {
@@ -285,6 +298,9 @@ func (PickTurn) msg()       {}
 func (ShowRun) msg()        {}
 func (DeleteRun) msg()      {}
 func (RestoreRun) msg()     {}
+func (GoToRun) msg()        {}
+func (FindRuns) msg()       {}
+func (Found) msg()          {}
 func (TakeToInpaint) msg()  {}
 func (Accept) msg()         {}
 func (Restored) msg()       {}

@@ -23,6 +23,9 @@ type State struct {
 	Settings map[engine.Task]engine.Options // for the next run
 	Remember bool                           // chat: earlier turns are sent with the prompt
 
+	Found     []Run // Library: what the query finds, newest first
+	FindQuery string
+
 	Sheet    bool // settings sheet
 	Panel    bool // denoising panel of Chat
 	Sessions bool // session list, where it is not always shown
@@ -57,6 +60,7 @@ type PaneState struct {
 	EditOf  string // chat: the draft replaces the prompt of this run
 	Locked  bool   // the seed stays after a run
 	Loading bool   // the session is being read
+	Want    string // run to show once the session is read
 	Err     error  // why the last thing asked of the pane did not happen
 	// MaskVersion grows when Draft.Mask or Draft.Picture was replaced by something other than the brush.
 	MaskVersion int

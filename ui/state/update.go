@@ -22,7 +22,20 @@ func updateWindow(s *State, m Msg, f Fresh) []Cmd {
 	switch m := m.(type) {
 	case ShowPane:
 		s.Pane, s.Welcome, s.Sheet = m.Pane, false, false
-		return []Cmd{KeepValues{s.Kept()}}
+		cmds := []Cmd{KeepValues{s.Kept()}}
+		if m.Pane == PaneLibrary {
+			cmds = append(cmds, ListRuns{s.FindQuery})
+		}
+		return cmds
+	case FindRuns:
+		s.FindQuery = m.Query
+		return []Cmd{ListRuns{m.Query}}
+	case Found:
+		if m.Query == s.FindQuery {
+			s.Found = m.Runs
+		}
+	case GoToRun:
+		return goToRun(s, m.Run, f)
 	case ShowSheet:
 		s.Sheet = m.Open
 	case TogglePanel:
@@ -72,6 +85,18 @@ func updateWindow(s *State, m Msg, f Fresh) []Cmd {
 		return updateRun(s, m, f)
 	}
 	return nil
+}
+
+// goToRun opens the session of a run in its pane and shows the run there.
+func goToRun(s *State, r Run, f Fresh) []Cmd {
+	p := PaneOf(r)
+	s.Pane, s.Welcome = p, false
+	if s.Panes[p].Session == r.Session {
+		return append(updateRun(s, ShowRun{p, r.ID}, f), KeepValues{s.Kept()})
+	}
+	cmds := updateSession(s, OpenSession{p, r.Session}, f)
+	s.setPane(p, func(ps *PaneState) { ps.Want = r.ID })
+	return cmds
 }
 
 func tryExample(s *State, m TryExample, f Fresh) []Cmd {

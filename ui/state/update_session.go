@@ -69,6 +69,10 @@ func sessionRead(s *State, m SessionRead) []Cmd {
 				p.Runs, p.Shown = append(p.Runs, id), id
 			}
 		}
+		if slices.Contains(p.Runs, p.Want) {
+			p.Shown = p.Want
+		}
+		p.Want = ""
 		shown := []string{p.Shown}
 		switch m.Pane {
 		case PaneChat:
