@@ -30,7 +30,8 @@ const imports = `
 	engine/internal/golden < engine/verify
 
 	engine < ui/run
-	engine, engine/sample, engine/schedule, engine/trace, ui/run, ui/figures < ui/state
+	engine, x/image < ui/mask
+	engine, engine/sample, engine/schedule, engine/trace, ui/run, ui/figures, ui/mask < ui/state
 	assets/icons, ui/palette, fyne < ui/theme
 	go-gl < ui/glview/glprobe, ui/glview/glctx
 	ui/figures, ui/palette, ui/paint, ui/run < ui/flow
