@@ -37,7 +37,7 @@ func check(t *testing.T, f *Flow, width float32) {
 			continue
 		}
 		prev := f.Items[i-1]
-		if it.Pos <= prev.Pos || it.Line < prev.Line || it.Line == prev.Line && it.X < prev.X+prev.W-.01 {
+		if it.Pos <= prev.Pos || it.Line < prev.Line || prev.Kind != Blank && it.Line == prev.Line && it.X < prev.X+prev.W-.01 {
 			t.Fatalf("item %+v after %+v", it, prev)
 		}
 	}

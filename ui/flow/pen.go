@@ -51,14 +51,14 @@ func (n *pen) place(unit []Item, pieces []piece) {
 			lead = pieces[0].space
 		}
 	}
-	if n.blank {
-		lead = min(lead, max(o.Width-unit[0].W, 0)) // an indentation leaves room for its token
-	}
 	n.x += lead
 	for i := range unit {
 		it := &unit[i]
 		if n.x+it.W > o.Width && !n.blank && it.Kind != Blank {
 			n.newline(false)
+		}
+		if n.blank && it.Kind != Blank { // spaces before the first token of a line leave room for it
+			n.x = min(n.x, max(o.Width-it.W, 0))
 		}
 		if l := n.f.lines[it.Pos-n.span.Lo]; l > n.line && it.Kind != Blank {
 			n.newline(false)

@@ -191,7 +191,7 @@ func (r *Run) start(e *engine.Started) error {
 			return fmt.Errorf("run: span [%d, %d) is outside the sequence of %d positions", s.Lo, s.Hi, l)
 		}
 	}
-	if n := e.Grid.Cols * e.Grid.Rows; e.Grid.Cols < 0 || e.Grid.Rows < 0 || n > l {
+	if g := e.Grid; g.Cols < 0 || g.Rows < 0 || g.Cols > l || g.Rows > l || g.Cols*g.Rows > l {
 		return fmt.Errorf("run: grid of %d by %d cells in a sequence of %d positions", e.Grid.Cols, e.Grid.Rows, l)
 	}
 	r.started = e
