@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,4 +137,29 @@ func TestLoad(t *testing.T) {
 		t.Errorf("absent folder: %v", err)
 	}
 	collect(t, s, engine.Job{Task: engine.Chat, Messages: user("Hi"), Options: engine.Options{Length: 8, Cache: engine.CacheDual, Block: 4}}).laws(t, spec)
+}
+
+// TestEveryFormat runs a model from a GGUF file and one that an adapter changes.
+func TestEveryFormat(t *testing.T) {
+	root := t.TempDir()
+	for from, to := range map[string]string{"llada": "LLaDA-8B-Instruct", "d1/adapter_sft": "sft"} {
+		if err := os.CopyFS(filepath.Join(root, to), os.DirFS(filepath.Join(golden, filepath.FromSlash(from)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := session(t, nil)
+	job := engine.Job{Task: engine.Chat, Messages: user("the"), Options: engine.Options{Length: 8, Steps: 4}}
+	var answers [][]engine.Token
+	for _, path := range []string{filepath.Join("..", "weights", "testdata", "small.gguf"), filepath.Join(root, "LLaDA-8B-Instruct"), filepath.Join(root, "sft")} {
+		spec, err := s.Load(t.Context(), engine.ModelRef{Path: path, DType: "f32"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := collect(t, s, job)
+		c.laws(t, spec)
+		answers = append(answers, c.finished.Sequence.Tokens)
+	}
+	if slices.Equal(answers[1], answers[2]) {
+		t.Error("the adapter changes nothing")
+	}
 }

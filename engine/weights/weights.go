@@ -33,6 +33,7 @@ type Format struct {
 var Formats = []Format{
 	{Name: "safetensors", Sniff: sniffSafetensors, Magic: magicSafetensors, Open: openSafetensors},
 	{Name: "torch", Sniff: sniffTorch, Magic: magicTorch, Open: openTorch},
+	{Name: "gguf", Sniff: sniffGGUF, Magic: magicGGUF, Open: openGGUF},
 }
 
 // Set is an open checkpoint. Its methods are safe for concurrent use until Close.
@@ -49,6 +50,8 @@ type Set struct {
 	root    string // folder of fsys
 	adapter *Set   // laid over this set, or nil
 	loras   map[string]lora
+	lazy    map[string]func(Tensor) Tensor // makes the tensor from what is stored
+	files   map[string][]byte              // made from metadata; they hide those of fsys
 
 	once sync.Once
 	hash string
@@ -209,12 +212,16 @@ func (s *Set) Names() []string { return s.names }
 // Has reports whether the set holds a tensor of that name.
 func (s *Set) Has(name string) bool { _, ok := s.tensors[name]; return ok }
 
-// Tensor returns the named tensor. One that an adapter changes is computed by the call and belongs to the caller.
+// Tensor returns the named tensor. One that is quantized, or changed by an adapter, is computed by the call and belongs to
+// the caller.
 func (s *Set) Tensor(name string) (Tensor, error) {
 	t, ok := s.tensors[name]
 	if !ok {
 		return Tensor{}, &engine.FormatError{Format: s.format, Path: s.path, Item: name,
 			Reason: fmt.Sprintf("no such tensor among %d", len(s.names))}
+	}
+	if make, ok := s.lazy[name]; ok {
+		t = make(t)
 	}
 	if l, ok := s.loras[name]; ok {
 		return l.apply(t)
@@ -225,6 +232,9 @@ func (s *Set) Tensor(name string) (Tensor, error) {
 // File returns the content of a small file beside the weights: config.json, tokenizer.json. Files over [MaxFile] bytes
 // are refused; a missing one gives an error that is fs.ErrNotExist.
 func (s *Set) File(name string) ([]byte, error) {
+	if data, ok := s.files[name]; ok {
+		return data, nil
+	}
 	return readSmall(s.fsys, name, s.path)
 }
 
