@@ -53,7 +53,8 @@ func Codes(z []float32, bits int, direct bool) []engine.Token {
 }
 
 // Latents writes the corner of the cube that each code names to dst [bits, cells]: -1 or +1 a channel. A negative code is
-// a masked cell and gets 0, the centre of the cube. Codes beyond 2^bits - 1 are taken as that one, as the published
+// a masked cell and gets 0, the centre of the cube: it leans to no colour and spoils the cells beside it less than any
+// real code does. Codes beyond 2^bits - 1 are taken as that one, as the published
 // decoder clamps them.
 func Latents(dst []float32, list []engine.Token, bits int) {
 	n := len(list)
