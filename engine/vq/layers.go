@@ -87,8 +87,12 @@ func (r *resBlock) apply(be tensor.Backend, dst, x tensor.Tensor) {
 	if r.shortcut != nil {
 		r.shortcut.into(be, dst, x)
 	}
-	y := r.conv2.apply(be, g)
-	be.Add(dst, y)
+	if r.shortcut == nil {
+		r.conv2.into(be, h, g)
+		be.Add(dst, h)
+	} else {
+		be.Add(dst, r.conv2.apply(be, g))
+	}
 	be.Release(mark)
 }
 
