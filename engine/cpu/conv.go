@@ -12,13 +12,19 @@ type convShape struct {
 	channels, ih, iw, oh, ow int
 }
 
-const (
-	// convSteps is how many rows of the unrolled input are built at a time: a block of it and a strip of weights stay
-	// in the second- and first-level caches.
-	convSteps = 512
-	// convPanels is how many panels of output pixels share one pass over the weights.
-	convPanels = 4
-)
+// convPanels is how many panels of output pixels share one pass over the weights.
+const convPanels = 4
+
+// steps is how many rows of the unrolled input are built at a time: whole channels and whole chunks of the packed
+// weights, about 512, so that a block of it and a strip of weights stay in the second- and first-level caches.
+func (c *convShape) steps() int {
+	const most = 512
+	unit := c.KH * c.KW
+	for unit%chunkWords != 0 {
+		unit *= 2
+	}
+	return max(1, most/unit) * unit
+}
 
 // toStrips lays the weight out as a left operand, which takes the place of the panels.
 func (m *matrix) toStrips(b *Backend) {
@@ -122,14 +128,19 @@ func convolve(j *job, w *worker, i int) {
 			}
 		}
 	}
-	right := grow(&w.packB, (hi-lo)*convSteps*nr)
+	block := c.steps()
+	right := grow(&w.packB, (hi-lo)*block*nr)
 	tile := grow(&w.tile, j.kern.mr*nr)
-	for k := 0; k < m.k; k += convSteps {
-		steps := min(convSteps, m.k-k)
+	for k := 0; k < m.k; k += block {
+		steps := min(block, m.k-k)
 		padded := roundUp(steps, stepUnit)
 		for p := lo; p < hi; p++ {
-			out := right[(p-lo)*convSteps*nr:][:padded*nr]
-			c.unroll(out, j.x, p*nr, nr, k, steps)
+			out := right[(p-lo)*block*nr:][:padded*nr]
+			if c.Stride == 1 && j.kern.unroll != nil {
+				c.unrollChannels(j.kern, out, j.x, p*nr, k, steps)
+			} else {
+				c.unroll(out, j.x, p*nr, nr, k, steps)
+			}
 			if m.dt == tensor.BF16 {
 				for i, v := range out {
 					out[i] = bf16Value(v)
@@ -148,7 +159,7 @@ func convolve(j *job, w *worker, i int) {
 						copy(tile[r*nr:][:cols], j.dst[(sLo+r)*plane+p*nr:])
 					}
 				}
-				j.kern.f32(sHi-sLo, padded, left, unsafe.Pointer(&right[(p-lo)*convSteps*nr]), unsafe.Pointer(&to[0]), ld, acc)
+				j.kern.f32(sHi-sLo, padded, left, unsafe.Pointer(&right[(p-lo)*block*nr]), unsafe.Pointer(&to[0]), ld, acc)
 				if cols < nr {
 					for r := range sHi - sLo {
 						copy(j.dst[(sLo+r)*plane+p*nr:][:cols], tile[r*nr:])
@@ -157,6 +168,38 @@ func convolve(j *job, w *worker, i int) {
 			}
 		}
 	}
+}
+
+// unrollChannels is unroll for stride 1, a tap of all channels at a time. k and steps are whole channels.
+func (c *convShape) unrollChannels(kern *kernels, dst, x []float32, p, k, steps int) {
+	nr, taps := kern.nr, c.KH*c.KW
+	if p+nr > c.oh*c.ow {
+		clear(dst)
+	} else {
+		clear(dst[steps*nr:])
+	}
+	for i := 0; i < nr && p+i < c.oh*c.ow; {
+		oy, ox := (p+i)/c.ow, (p+i)%c.ow
+		n := min(nr-i, c.ow-ox)
+		for t := range taps {
+			iy, from := oy+t/c.KW-c.Top, ox+t%c.KW-c.Left // from is where lane i reads
+			load := uint64(0)
+			if iy >= 0 && iy < c.ih {
+				load = lanes(i+min(max(0, -from), n), i+max(0, min(n, c.iw-from)))
+			}
+			offset := (k/taps*c.ih+iy)*c.iw + from - i
+			kern.unroll(unsafe.Pointer(&dst[t*nr]), unsafe.Pointer(&x[0]), steps/taps, taps*nr, c.ih*c.iw, offset, load, lanes(i, i+n))
+		}
+		i += n
+	}
+}
+
+// lanes has the bits [lo, hi).
+func lanes(lo, hi int) uint64 {
+	if lo >= hi {
+		return 0
+	}
+	return (1<<hi - 1) &^ (1<<lo - 1)
 }
 
 // unroll writes rows k..k+steps of the unrolled input for nr output pixels from p on: [steps][nr], zero padded.

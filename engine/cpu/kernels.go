@@ -38,6 +38,10 @@ type kernels struct {
 	// rows of dst step floats, and 16 of each are written, zeros from rows on.
 	columns func(dst, src unsafe.Pointer, steps, stride, rows, step int)
 
+	// unroll, where it is not nil, writes lanes store of nr floats at dst, n times, dstStep and srcStep floats apart:
+	// src[offset+lane] where load has the lane, else 0. It reads what load names only.
+	unroll func(dst, src unsafe.Pointer, n, dstStep, srcStep, offset int, load, store uint64)
+
 	sum      func(x []float32) float64
 	sumSqDev func(x []float32, mean float32) float64       // sum of (x-mean)^2
 	dotDev   func(e, l []float32, m float32) float64       // sum of e*max(l-m, -200)

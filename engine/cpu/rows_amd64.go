@@ -231,6 +231,11 @@ func nextCandidateAVX512(e []float32, key uint64, bound float32) int
 //go:noescape
 func columnsAVX512(dst, src unsafe.Pointer, steps, stride, rows, step int)
 
+// unrollAVX512 writes lanes store of 32 floats at dst, n times, dstStep and srcStep floats apart: src[offset+lane] where load has the lane, else 0.
+//
+//go:noescape
+func unrollAVX512(dst, src unsafe.Pointer, n, dstStep, srcStep, offset int, load, store uint64)
+
 // peakF32AVX512 does n times 28 multiply-adds of 16 f32.
 //
 //go:noescape

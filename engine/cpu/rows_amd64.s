@@ -2716,6 +2716,37 @@ DATA columnIds<>+48(SB)/8, $0x0000000d0000000c
 DATA columnIds<>+56(SB)/8, $0x0000000f0000000e
 GLOBL columnIds<>(SB), RODATA|NOPTR, $64
 
+// func unrollAVX512(dst, src unsafe.Pointer, n, dstStep, srcStep, offset int, load, store uint64)
+TEXT ·unrollAVX512(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ dstStep+24(FP), R8
+	MOVQ srcStep+32(FP), R9
+	MOVQ offset+40(FP), AX
+	LEAQ (SI)(AX*4), SI
+	SHLQ $2, R8
+	SHLQ $2, R9
+	MOVQ load+48(FP), AX
+	KMOVW AX, K1
+	SHRQ $16, AX
+	KMOVW AX, K2
+	MOVQ store+56(FP), AX
+	KMOVW AX, K3
+	SHRQ $16, AX
+	KMOVW AX, K4
+channel:
+	VMOVUPS.Z (SI), K1, Z0
+	VMOVUPS.Z 64(SI), K2, Z1
+	VMOVUPS Z0, K3, (DI)
+	VMOVUPS Z1, K4, 64(DI)
+	ADDQ R8, DI
+	ADDQ R9, SI
+	DECQ CX
+	JNZ channel
+	VZEROUPPER
+	RET
+
 // func peakF32AVX512(n int)
 TEXT ·peakF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX

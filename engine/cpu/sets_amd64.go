@@ -101,6 +101,7 @@ var avx512 = kernels{
 	packF32:   packRowAVX512,
 	packBF16:  packRoundAVX512,
 	columns:   columnsAVX512,
+	unroll:    unrollAVX512,
 	sum:       sumAVX512,
 	sumSqDev:  sumSqDevAVX512,
 	dotDev:    dotDevAVX512,

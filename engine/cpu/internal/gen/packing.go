@@ -242,6 +242,37 @@ func (r rowFunc) columns() {
 	r.p("GLOBL columnIds<>(SB), RODATA|NOPTR, $64")
 }
 
+// unroll writes the copy of one tap of a convolution to the panels of the unrolled input.
+func (r rowFunc) unroll() {
+	r.text("unrollAVX512", "(dst, src unsafe.Pointer, n, dstStep, srcStep, offset int, load, store uint64)",
+		"writes lanes store of 32 floats at dst, n times, dstStep and srcStep floats apart: src[offset+lane] where load has the lane, else 0.", 64)
+	r.i("MOVQ dst+0(FP), DI")
+	r.i("MOVQ src+8(FP), SI")
+	r.i("MOVQ n+16(FP), CX")
+	r.i("MOVQ dstStep+24(FP), R8")
+	r.i("MOVQ srcStep+32(FP), R9")
+	r.i("MOVQ offset+40(FP), AX")
+	r.i("LEAQ (SI)(AX*4), SI")
+	r.i("SHLQ $2, R8")
+	r.i("SHLQ $2, R9")
+	for i, m := range []string{"load+48", "store+56"} {
+		r.i("MOVQ %s(FP), AX", m)
+		r.i("KMOVW AX, K%d", 1+2*i)
+		r.i("SHRQ $16, AX")
+		r.i("KMOVW AX, K%d", 2+2*i)
+	}
+	r.p("channel:")
+	r.i("VMOVUPS.Z (SI), K1, Z0")
+	r.i("VMOVUPS.Z 64(SI), K2, Z1")
+	r.i("VMOVUPS Z0, K3, (DI)")
+	r.i("VMOVUPS Z1, K4, 64(DI)")
+	r.i("ADDQ R8, DI")
+	r.i("ADDQ R9, SI")
+	r.i("DECQ CX")
+	r.i("JNZ channel")
+	r.ret()
+}
+
 // peak writes loops that do nothing but multiply and add in registers: the speed that tiles are measured against.
 func (r rowFunc) peak(name string, dot func(f *file, d, a, b int)) {
 	loop := func(fn, doc string, regs int, reg string, body func(d int)) {

@@ -94,6 +94,7 @@ func rows(f *file) {
 	r.packBytes()
 	r.nextCandidate()
 	r.columns()
+	r.unroll()
 	r.peak("BF16", dpbf16)
 }
 
