@@ -100,7 +100,7 @@ var All = []Entry{
 		},
 	},
 	{
-		Name: "edit", Title: "Threshold with editing", Paper: "arXiv:2512.15745",
+		Name: "edit", Title: "Threshold with editing", Paper: "LLaDA 2.1",
 		Doc: "Unmasks by confidence and replaces tokens that the model has come to doubt.",
 		Params: []Param{
 			{
