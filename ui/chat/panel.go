@@ -10,6 +10,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"unmask/ui/figures"
+	"unmask/ui/glview"
 	"unmask/ui/palette"
 	"unmask/ui/parts"
 	"unmask/ui/state"
@@ -43,8 +44,10 @@ var numberNames = [][2]string{{"committed", "forward passes"}, {"tokens a pass",
 
 func newPanel(env parts.Env, chosen func(palette.View)) *panel {
 	p := &panel{env: env, numbers: map[string]*parts.Text{}, chosen: chosen}
-	p.segment = widgets.NewSegment([]string{"Tokens", "Confidence", "Order", "Entropy"}, func(i int) { chosen(views[i]) })
-	p.segment.SetSelected(1)
+	p.segment = widgets.NewSegment([]string{"Tokens", "Confidence", "Order", "Entropy"}, func(i int) {
+		p.stage.View.SetView(views[i])
+		chosen(views[i])
+	})
 	p.heat = widgets.NewHeatmap(true)
 	p.heat.OnHover = func(step, pos int) {
 		if v := env.View(p.run); step > 0 && v != nil {
@@ -54,6 +57,8 @@ func newPanel(env parts.Env, chosen func(palette.View)) *panel {
 		}
 	}
 	p.stage = parts.NewStage(env)
+	p.stage.View.SetText(glview.CellsOnly)
+	p.segment.SetSelected(1)
 	p.legend = parts.Fixed(160, 24, widgets.NewLegend())
 	p.sampler = widget.NewSelect(nil, func(string) {
 		if !p.quiet {
