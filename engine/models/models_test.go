@@ -225,10 +225,7 @@ func TestOpenNamesEverythingThatIsWrong(t *testing.T) {
 			c.config["model_type"], c.config["codebook_size"], c.config["num_vq_tokens"] = "mmada", 64, 16
 			c.files["tokenizer.json"] = `{"model":{"vocab":{"a":0,"b":600}}}`
 		}, []string{"64 codes", "601", "640"}},
-		{"codes in no square", func(c *checkpoint) {
-			c.config["model_type"], c.config["codebook_size"], c.config["num_vq_tokens"] = "mmada", 8, 15
-			c.files["tokenizer.json"] = `{"model":{"vocab":{"a":0,"b":600}}}`
-		}, []string{"15", "square"}},
+		{"no mask anywhere", func(c *checkpoint) { delete(c.config, "mask_token_id") }, []string{"mask_token_id", "tokenizer.json"}},
 	} {
 		c := plain(t)
 		k.bend(c)

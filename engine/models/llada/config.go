@@ -38,7 +38,7 @@ type Config struct {
 	ScaleLogits        bool    `json:"scale_logits"`
 	Alibi              bool    `json:"alibi"`
 	WeightTying        bool    `json:"weight_tying"`
-	MaskTokenID        int     `json:"mask_token_id"`
+	MaskTokenID        int     `json:"mask_token_id"` // -1: the tokenizer's "<|mdm_mask|>"
 	EOSTokenID         int     `json:"eos_token_id"`
 
 	// MMaDA's own fields.
@@ -75,7 +75,7 @@ func ParseConfig(data []byte, path string) (*Config, error) {
 		return nil, bad("n_heads", "width %d over %d heads is not an even head width", c.DModel, c.NHeads)
 	case c.NHeads%c.KVHeads() != 0:
 		return nil, bad("n_kv_heads", "%d heads are not a multiple of %d key heads", c.NHeads, c.KVHeads())
-	case c.MaskTokenID < 0 || c.MaskTokenID >= c.Vocab():
+	case c.MaskTokenID < -1 || c.MaskTokenID >= c.Vocab():
 		return nil, bad("mask_token_id", "%d is outside the vocabulary of %d", c.MaskTokenID, c.Vocab())
 	case !(c.RopeTheta > 0) || math.IsInf(c.RopeTheta, 0):
 		return nil, bad("rope_theta", "%g, want above 0", c.RopeTheta)

@@ -86,9 +86,13 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
+	mask, err := v.Mask(c.Vocab(), c.MaskTokenID, src.Path())
+	if err != nil {
+		return nil, engine.Spec{}, err
+	}
 	s, err := Load(ctx, b, be, c)
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
-	return s, engine.Spec{Mask: engine.Token(c.MaskTokenID), End: v.End(c.Vocab(), c.EOSTokenID), Tasks: []engine.Task{engine.Chat, engine.Infill}}, nil
+	return s, engine.Spec{Mask: mask, End: v.End(c.Vocab(), c.EOSTokenID), Tasks: []engine.Task{engine.Chat, engine.Infill}}, nil
 }

@@ -40,18 +40,29 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	case c.NumVQTokens < 0 || c.NumVQTokens > c.MaxSequenceLength:
 		return bad("num_vq_tokens", "%d, want 0 to max_sequence_length %d", c.NumVQTokens, c.MaxSequenceLength)
 	}
-	side := int(math.Sqrt(float64(c.NumVQTokens)))
-	if side*side != c.NumVQTokens {
-		return bad("num_vq_tokens", "%d is not a square", c.NumVQTokens)
+	mask, err := v.Mask(c.Vocab(), c.MaskTokenID, src.Path())
+	if err != nil {
+		return nil, engine.Spec{}, err
 	}
 	s, err := llada.Load(ctx, b, be, c)
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
 	return s, engine.Spec{
-		Mask: engine.Token(c.MaskTokenID), End: v.End(c.Vocab(), c.EOSTokenID), Tasks: engine.Tasks,
+		Mask: mask, End: v.End(c.Vocab(), c.EOSTokenID), Tasks: engine.Tasks,
 		Image: &engine.ImageSpec{
-			Grid: engine.Grid{Cols: side, Rows: side}, Offset: engine.Token(v.Size), Codebook: c.CodebookSize,
+			Grid: grid(c.NumVQTokens), Offset: engine.Token(v.Size), Codebook: c.CodebookSize,
 		},
 	}, nil
+}
+
+// grid is the layout of n codes: square as in every release, or as nearly square as n allows, wider than high. 0 codes
+// have none.
+func grid(n int) engine.Grid {
+	for rows := int(math.Sqrt(float64(n))); rows > 0; rows-- {
+		if n%rows == 0 {
+			return engine.Grid{Cols: n / rows, Rows: rows}
+		}
+	}
+	return engine.Grid{}
 }
