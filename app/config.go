@@ -22,7 +22,7 @@ import (
 // the environment, flags. Packages get values out of it, never the Config.
 type Config struct {
 	Model    string // folder of a checkpoint; "" is the embedded model
-	DType    string // arithmetic: "f32", "bf16"; "" is the fastest that the machine has
+	DType    string // arithmetic: "f32", "bf16", "i8"; "" is the fastest that the machine has
 	Threads  int    // worker threads of the CPU backend, [0, maxThreads]; 0 is every core
 	Kernels  string // "portable", "avx2", "avx512"; "" is the best that the CPU has
 	DataDir  string // history, pictures and samples
@@ -56,11 +56,11 @@ func (s setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
 var settings = []setting{
 	{"model", "UNMASK_MODEL", "DIR", "folder of a checkpoint (default: the embedded model)",
 		func(c *Config, v string) error { c.Model = v; return nil }, func(c *Config) string { return c.Model }},
-	{"dtype", "UNMASK_DTYPE", "TYPE", "arithmetic: f32 or bf16 (default: the fastest that the machine has)",
+	{"dtype", "UNMASK_DTYPE", "TYPE", "arithmetic: f32, bf16 or i8, which changes answers a little (default: the fastest of the first two)",
 		func(c *Config, v string) error { c.DType = v; return nil }, func(c *Config) string { return c.DType }},
 	{"threads", "UNMASK_THREADS", "N", "threads of the CPU backend (default: every core)",
 		func(c *Config, v string) error { return setInt(&c.Threads, v) }, func(c *Config) string { return strconv.Itoa(c.Threads) }},
-	{"kernels", "UNMASK_CPU", "SET", "portable, avx2 or avx512 (default: the best that the CPU has)",
+	{"kernels", "UNMASK_CPU", "SET", "portable, avx2, avx512, avx512bf16 or neon (default: the best that the CPU has)",
 		func(c *Config, v string) error { c.Kernels = v; return nil }, func(c *Config) string { return c.Kernels }},
 	{"data_dir", "UNMASK_DATA", "DIR", "folder of history, pictures and samples",
 		func(c *Config, v string) error { c.DataDir = v; return nil }, func(c *Config) string { return c.DataDir }},
@@ -275,8 +275,8 @@ func (c *Config) Validate() error {
 			problems = append(problems, fmt.Errorf("%s: %q is not one of %s", c.where(key), clip(v), strings.TrimPrefix(strings.Join(allowed, ", "), ", ")))
 		}
 	}
-	oneOf("dtype", c.DType, "", "f32", "bf16")
-	oneOf("kernels", c.Kernels, "", "portable", "avx2", "avx512")
+	oneOf("dtype", c.DType, "", "f32", "bf16", "i8")
+	oneOf("kernels", c.Kernels, "", "portable", "avx2", "avx512", "avx512bf16", "neon")
 	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("gl", c.GL, "auto", "software")
 	if c.Threads < 0 || c.Threads > maxThreads {
