@@ -72,7 +72,7 @@ func (m *mmadaPrompts) vocabulary() error {
 	m.f.same("mask_token_id", []int{m.role("mask")}, []int{mask}, []int{1})
 	m.f.same("pad_id", []int{m.role("ipad")}, []int{pad}, []int{1})
 	for i, text := range sortedKeys(texts) {
-		m.f.same(fmt.Sprintf("tokenized.%d", i), ids(m.tok.AppendTokens(nil, text)), texts[text], []int{len(texts[text])})
+		m.f.same(fmt.Sprintf("tokenized.%d", i), toInts(m.tok.AppendTokens(nil, text)), texts[text], []int{len(texts[text])})
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (m *mmadaPrompts) chat() error {
 		return err
 	}
 	m.f.text("chat.text", text, c.Text)
-	m.f.same("chat.ids", ids(m.tok.AppendTokens(nil, text)), c.IDs, []int{len(c.IDs)})
+	m.f.same("chat.ids", toInts(m.tok.AppendTokens(nil, text)), c.IDs, []int{len(c.IDs)})
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (m *mmadaPrompts) rows(name string) ([][]int, error) {
 func (m *mmadaPrompts) drawing(caption string, codes []int) (row, attention []int) {
 	text := m.p.Caption(caption, m.maxText+1)
 	padded := m.p.PadLeft(text, m.maxText+1)
-	row = ids(m.p.TextToImage(padded, tokens(codes)))
+	row = toInts(m.p.TextToImage(padded, toTokens(codes)))
 	attention = make([]int, len(row))
 	for i := range row {
 		if i >= len(padded)-len(text) {
@@ -190,7 +190,7 @@ func (m *mmadaPrompts) pictures() error {
 			}
 			row, seen := m.drawing(text, codes[i])
 			got, attention = append(got, row...), append(attention, seen...)
-			target := ids(m.p.TextToImage(tokens(row[:m.maxText+1]), tokens(labels[i])))
+			target := toInts(m.p.TextToImage(toTokens(row[:m.maxText+1]), toTokens(labels[i])))
 			for j := range target {
 				if seen[j] == 0 {
 					target[j] = -100
@@ -228,7 +228,7 @@ func (m *mmadaPrompts) words() error {
 		var got, mask []int
 		for _, text := range r.Texts {
 			row := m.p.PadRight(m.p.Begin(m.tok.AppendTokens(nil, text)), r.MaxLen)
-			got = append(got, ids(row)...)
+			got = append(got, toInts(row)...)
 			mask = append(mask, ones(r.MaxLen, m.headerEnd(row))...)
 		}
 		m.f.equal("prompt."+name+".ids", got)
@@ -266,7 +266,7 @@ func (m *mmadaPrompts) questions() error {
 		}
 		var got, labels, mask []int
 		for i, text := range r.Texts {
-			codes := tokens(pictures[i])
+			codes := toTokens(pictures[i])
 			chat := m.p.Begin(m.tok.AppendTokens(nil, text))
 			if name == "r2i" {
 				row := m.p.PadRight(m.p.Reason(chat, m.maxText+1), m.maxText+1)
@@ -274,7 +274,7 @@ func (m *mmadaPrompts) questions() error {
 				if known == 0 {
 					known = len(row)
 				}
-				whole := ids(m.p.TextToImage(row, codes))
+				whole := toInts(m.p.TextToImage(row, codes))
 				seen := ones(len(whole), known)
 				seen[len(row)], seen[len(seen)-1] = 1, 1
 				got, labels, mask = append(got, whole...), append(labels, whole...), append(mask, seen...)
@@ -282,7 +282,7 @@ func (m *mmadaPrompts) questions() error {
 			}
 			// Training closes a text that was cut with EOS.
 			row := m.p.PadRight(append(slices.Clone(chat[:min(len(chat), m.maxText-1)]), m.eos), m.maxText)
-			whole := ids(m.p.Question(codes, row))
+			whole := toInts(m.p.Question(codes, row))
 			head := len(whole) - len(row)
 			target := slices.Clone(whole)
 			for j := range head {
@@ -341,11 +341,11 @@ func (m *mmadaPrompts) runs() error {
 			}
 			var got []int
 			for i := range want {
-				row := tokens(chat.IDs)
+				row := toTokens(chat.IDs)
 				if name[:4] == "mmu_" && i < len(pictures) {
-					row = m.p.Question(tokens(pictures[i]), row)
+					row = m.p.Question(toTokens(pictures[i]), row)
 				}
-				got = append(got, ids(row)...)
+				got = append(got, toInts(row)...)
 			}
 			m.f.equal(name+".prompt", got)
 		}

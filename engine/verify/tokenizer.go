@@ -31,8 +31,8 @@ func verifyTokenizer(_ context.Context, f *folder, dir, family string) error {
 	}
 	for i, c := range cases {
 		name := fmt.Sprintf("tokenizer_cases.%d", i)
-		f.same(name+".ids", ids(tok.AppendTokens(nil, c.Text)), c.IDs, []int{len(c.IDs)})
-		f.text(name+".decoded", token.Text(tok.AppendText(nil, tokens(c.IDs)...)), c.Decoded)
+		f.same(name+".ids", toInts(tok.AppendTokens(nil, c.Text)), c.IDs, []int{len(c.IDs)})
+		f.text(name+".decoded", token.Text(tok.AppendText(nil, toTokens(c.IDs)...)), c.Decoded)
 	}
 	return f.chatCases(tok)
 }
@@ -67,7 +67,7 @@ func (f *folder) chatCases(tok *token.Tokenizer) error {
 		}
 		name := fmt.Sprintf("chat_cases.%d", i)
 		f.text(name+".text", text, c.Text)
-		f.same(name+".ids", ids(tok.AppendTokens(nil, text)), c.IDs, []int{len(c.IDs)})
+		f.same(name+".ids", toInts(tok.AppendTokens(nil, text)), c.IDs, []int{len(c.IDs)})
 	}
 	return nil
 }
@@ -78,20 +78,4 @@ func (f *folder) text(name, got, want string) {
 		c.Err, c.Note = 1, fmt.Sprintf("%q, want %q", got, want)
 	}
 	f.add(c)
-}
-
-func ids(t []engine.Token) []int {
-	out := make([]int, len(t))
-	for i, x := range t {
-		out[i] = int(x)
-	}
-	return out
-}
-
-func tokens(v []int) []engine.Token {
-	out := make([]engine.Token, len(v))
-	for i, x := range v {
-		out[i] = engine.Token(x)
-	}
-	return out
 }
