@@ -12,7 +12,7 @@ import (
 
 // Settings where neither the job nor the model says otherwise.
 const (
-	defaultHole   = 4
+	defaultHole   = 1
 	defaultAnswer = 128
 )
 

@@ -213,8 +213,48 @@ func (c *canvas) composite(img *image.NRGBA) {
 		}
 		col, row := i%c.grid.Cols, i/c.grid.Cols
 		r := image.Rect(b.Dx()*col/c.grid.Cols, b.Dy()*row/c.grid.Rows, b.Dx()*(col+1)/c.grid.Cols, b.Dy()*(row+1)/c.grid.Rows)
-		draw.Draw(img, r, c.base, r.Min, draw.Src)
+		inner := r
+		if c.soft {
+			inner = c.blend(img, r, col, row)
+		}
+		draw.Draw(img, inner, c.base, inner.Min, draw.Src)
 	}
+}
+
+// blend mixes the kept cell r into img along its sides to repainted cells, over an eighth of the cell, and returns what is
+// left of the cell. The border of a decoded picture is not quite that of a larger one, which would show as a line.
+func (c *canvas) blend(img *image.NRGBA, r image.Rectangle, col, row int) image.Rectangle {
+	open := func(x, y int) bool {
+		return x >= 0 && y >= 0 && x < c.grid.Cols && y < c.grid.Rows && !c.keep[y*c.grid.Cols+x]
+	}
+	inner := r
+	dx, dy := max(r.Dx()/8, 1), max(r.Dy()/8, 1)
+	if open(col-1, row) {
+		inner.Min.X += dx
+	}
+	if open(col+1, row) {
+		inner.Max.X -= dx
+	}
+	if open(col, row-1) {
+		inner.Min.Y += dy
+	}
+	if open(col, row+1) {
+		inner.Max.Y -= dy
+	}
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			if image.Pt(x, y).In(inner) {
+				continue
+			}
+			// Pixels from inner, in parts of the seam: the share of what was decoded.
+			w := max(float64(max(inner.Min.X-x, x-inner.Max.X+1))/float64(dx+1), float64(max(inner.Min.Y-y, y-inner.Max.Y+1))/float64(dy+1))
+			p, q := img.Pix[img.PixOffset(x, y):], c.base.Pix[c.base.PixOffset(x, y):]
+			for i := range 3 {
+				p[i] = byte(float64(p[i])*w + float64(q[i])*(1-w) + 0.5)
+			}
+		}
+	}
+	return inner
 }
 
 // blank is a picture of one colour.

@@ -62,7 +62,7 @@ func (m *model) planOutpaint(ctx context.Context, job engine.Job, img *image.NRG
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{seq: &d.seq, picture: &canvas{grid: big, at: d.image.Lo, base: source, keep: keep}}
+	p := &plan{seq: &d.seq, picture: &canvas{grid: big, at: d.image.Lo, base: source, keep: keep, soft: true}}
 	p.started = &engine.Started{Job: job, Answer: d.image, Grid: big, Source: source}
 	p.next = func() *stage { return m.window(p, with, without) }
 	return p, nil

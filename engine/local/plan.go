@@ -37,6 +37,7 @@ type canvas struct {
 	at   int          // position of the first code
 	base *image.NRGBA // decoded size; its pixels are kept where keep is true
 	keep []bool       // [cols*rows]; nil: nothing is kept
+	soft bool         // kept pixels run into repainted ones
 	old  *image.NRGBA // last decoded picture, of the codes below
 	had  []engine.Token
 }
