@@ -29,6 +29,7 @@ type Config struct {
 	Dark          bool
 	View          palette.View
 	Text          TextStyle
+	NoPicture     bool    // only the text, where there is some
 	Margin        float32 // units around everything
 	Back          *color.NRGBA
 	Contrast      bool // a line around every mask
@@ -164,7 +165,7 @@ func (s *Scene) begin() error {
 		return nil
 	}
 	text := s.textPositions(&st)
-	picture := st.Image.Len() > 0
+	picture := st.Image.Len() > 0 && !(s.cfg.NoPicture && len(text) > 0)
 	written := picture && st.Image.Lo < st.Answer.Hi && st.Answer.Lo < st.Image.Hi
 	if s.cfg.View == palette.Picture && picture || s.cfg.Text == NoText {
 		text = nil

@@ -63,6 +63,7 @@ func (s *Stage) Play(v *state.View) {
 		s.seen = n
 		s.View.Update()
 	}
+	s.View.Wake()
 }
 
 // ID is the run that is shown.

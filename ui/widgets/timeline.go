@@ -103,6 +103,16 @@ func (t *Timeline) Following() bool { return t.player.Following() }
 // Playing reports whether the run is being replayed.
 func (t *Timeline) Playing() bool { return t.player.Playing() }
 
+// Track are the widths left and right of the steps, in a time line of its present size, so that other views of the run can
+// stand on the same axis.
+func (t *Timeline) Track() (left, right float32) {
+	if t.view == nil {
+		return 0, 0
+	}
+	x0, x1 := t.view.trackX()
+	return x0, t.Size().Width - x1
+}
+
 // Update shows what was added to the run. It is cheap when nothing was.
 func (t *Timeline) Update() {
 	t.announce(true)

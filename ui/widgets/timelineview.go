@@ -219,6 +219,13 @@ func (r *timelineRenderer) Refresh() {
 	for i, m := range t.marks[:min(len(t.marks), len(r.labels))] {
 		setText(r.labels[i], m.Label, p.Text)
 	}
+	for _, b := range []*IconButton{r.first, r.prev, r.play, r.next, r.last} {
+		if t.run == nil || t.run.Len() == 0 {
+			b.Disable()
+		} else {
+			b.Enable()
+		}
+	}
 	r.play.SetIcon(t.playIcon())
 	r.speed.set(t.speed())
 	r.objects = r.objects[:0]

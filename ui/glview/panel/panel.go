@@ -42,6 +42,7 @@ type View struct {
 	o      Options
 	text   glview.TextStyle
 	view   palette.View
+	bare   bool // without the picture
 	margin float32
 
 	run    *run.Run
@@ -139,6 +140,14 @@ func (v *View) SetText(t glview.TextStyle) {
 	}
 }
 
+// SetPicture shows or leaves out the picture of a run that has text too.
+func (v *View) SetPicture(on bool) {
+	if v.bare == on {
+		v.bare, v.scene = !on, nil
+		v.redraw()
+	}
+}
+
 // SetMargin sets the room around everything, in units; it is 12.
 func (v *View) SetMargin(m float32) {
 	if v.margin != m {
@@ -156,8 +165,15 @@ func (v *View) SetPinned(pos []int) {
 	v.redraw()
 }
 
-// SetActive says whether the view can be seen. A pane calls it when it is shown and hidden: Fyne does not tell widgets
-// that something around them was hidden.
+// Wake draws what is due after the view, or something around it, was shown again: Fyne tells nobody. It costs nothing when
+// nothing is due, so a pane may call it whenever it looks at its run.
+func (v *View) Wake() {
+	if v.ticking == nil {
+		v.tick()
+	}
+}
+
+// SetActive says whether the view may draw at all.
 func (v *View) SetActive(on bool) {
 	v.active = on
 	if on {
@@ -213,7 +229,7 @@ func (v *View) prepare() bool {
 		return true
 	}
 	s, err := glview.NewScene(glview.Config{Width: w, Height: h, Scale: scale, Dark: pal.Dark, View: v.view, Text: v.text,
-		Margin: v.margin, Fonts: v.o.Fonts, ReduceMotion: v.o.Reduce != nil && v.o.Reduce(),
+		Margin: v.margin, NoPicture: v.bare, Fonts: v.o.Fonts, ReduceMotion: v.o.Reduce != nil && v.o.Reduce(),
 		Contrast: pal.Contrast || v.o.MoreContrast != nil && v.o.MoreContrast()})
 	if err != nil {
 		v.fail(err)
@@ -234,9 +250,20 @@ func (v *View) fail(err error) {
 	v.broken = err
 }
 
+// seen reports whether nothing around the view is hidden. Fyne finds no place for what is hidden and then says (0, 0),
+// where nothing but the whole content of a window stands.
+func (v *View) seen() bool {
+	if !v.active || !v.Visible() {
+		return false
+	}
+	d := fyne.CurrentApp().Driver()
+	c := d.CanvasForObject(v)
+	return c != nil && (c.Content() == fyne.CanvasObject(v) || d.AbsolutePositionForObject(v) != fyne.Position{})
+}
+
 // tick draws a frame when one is due, and keeps the clock going while something moves.
 func (v *View) tick() {
-	if !v.active || !v.Visible() || v.drawing || !v.prepare() {
+	if v.drawing || !v.seen() || !v.prepare() {
 		if !v.drawing {
 			v.stop()
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/test"
 
 	"unmask/engine"
@@ -105,6 +106,39 @@ func TestShimmersOnlyWhileItRunsAndIsSeen(t *testing.T) {
 	drawAll(v, now)
 	if v.ticking != nil {
 		t.Fatal("reduced motion shimmers")
+	}
+}
+
+// TestHiddenAround: a view in something hidden draws nothing, and what is due when it is shown again and woken.
+func TestHiddenAround(t *testing.T) {
+	test.NewTempApp(t).Settings().SetTheme(theme.Theme{Mode: theme.Dark})
+	v := New(Options{})
+	now := new(time.Duration)
+	v.clock = func() time.Duration { return *now }
+	around := container.NewPadded(v)
+	win := test.NewTempWindow(t, container.NewStack(around))
+	win.Resize(fyne.NewSize(400, 200))
+	r := new(run.Run)
+	add(t, r, runtest.Text()[:5]...)
+	v.SetRun(r)
+	if drawAll(v, now) == 0 {
+		t.Fatal("nothing is drawn")
+	}
+	around.Hide()
+	drawAll(v, now)
+	if n := drawAll(v, now); n != 0 || v.ticking != nil {
+		t.Fatalf("hidden, but %d frames", n)
+	}
+	v.SetStep(2, false)
+	v.Wake()
+	if n := drawAll(v, now); n != 0 {
+		t.Fatalf("hidden, but %d frames", n)
+	}
+	around.Show()
+	before := v.frames
+	v.Wake()
+	if v.frames != before+1 {
+		t.Fatalf("shown again: %d frames", v.frames-before)
 	}
 }
 
