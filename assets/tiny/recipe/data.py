@@ -90,7 +90,23 @@ class Bank:
 
     def get(self, s):
         i = self.index[self.key(s)]
-        return self.codes[i], self.obj[i]
+        return self.codes[i].astype(np.int64), self.obj[i]
+
+    def scene(self, r, **kw):
+        """A random scene that is in the bank (a bank may hold a part of the pairs)."""
+        while True:
+            s = W.random_scene(r, **kw)
+            if self.key(s) in self.index:
+                return s
+
+
+def worn(r, codes):
+    """A few flipped bits, as an encoder makes them on pictures that are not the original rendering."""
+    if r.random() < 0.4:
+        codes = codes.copy()
+        for i in r.integers(0, NT, int(r.integers(1, 6))):
+            codes[i] ^= 1 << int(r.integers(BITS))
+    return codes
 
 
 def all_scenes():
@@ -111,7 +127,7 @@ def batch_t2i(r, bank, n, weights=None):
     r.shuffle(us)
     kw = dict(weights=weights) if weights else {}
     for i in range(n):
-        s = W.random_scene(r, **kw)
+        s = bank.scene(r, **kw)
         c, obj = bank.get(s)
         cap = "" if r.random() < 0.1 else W.caption(r, s)
         p = t2i_prompt(cap)
@@ -171,10 +187,10 @@ def batch_mmu(r, bank, n, weights=None):
     """Single questions with a canvas behind the answer, or several questions on one picture."""
     rows = []
     kw = dict(weights=weights) if weights else {}
-    many = r.random() < 0.5
+    many = r.random() < 0.3
     for _ in range(max(2, n * 3 // 4) if many else n):
-        s = W.random_scene(r, **kw)
-        c, _ = bank.get(s)
+        s = bank.scene(r, **kw)
+        c = worn(r, bank.get(s)[0])
         head = [MMU, SOI, *(int(x) + OFF for x in c), EOI]
         if not many:
             q, a = picture_item(r, s)
@@ -182,7 +198,7 @@ def batch_mmu(r, bank, n, weights=None):
             continue
         kinds = ["what", "describe", "background", "count", "isthere"] + (["where"] * 2 if s.layout in ("beside", "above") else [])
         ts = []
-        for k in r.choice(kinds, 4, replace=False):
+        for k in r.choice(kinds, 3, replace=False):
             q, a, _ = W.ask_picture(r, s, str(k))
             ts.append((turn(q, not ts, head), answer(a)))
         rows.append(ts)

@@ -148,9 +148,7 @@ def main():
                     continue
                 rows = []
                 while len(rows) < N:
-                    s = W.random_scene(r, held=True, weights=w)
-                    if D.Bank.key(s) not in bank.index:
-                        continue
+                    s = bank.scene(r, held=True, weights=w)
                     q, a, _ = W.ask_picture(r, s, k)
                     rows.append((D.mmu_prompt(bank.get(s)[0], q), a))
                 outs, ok = score_text(net, rows, 16)

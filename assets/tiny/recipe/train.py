@@ -51,6 +51,11 @@ if src:
         muon.buf = c["muon"]
     print("resumed", src, step, round(spent), flush=True)
 start_step = step
+FAST = bool(os.environ.get("FASTOPS"))
+if FAST:                       # bf16 copies of the matrices for the passes; the float32 ones are stepped
+    import fastops
+    wide = {n: p for n, p in net.named_parameters() if p.ndim == 2}
+    wt = {n: p.detach().bfloat16().requires_grad_() for n, p in wide.items()}
 
 
 def save():
@@ -96,34 +101,42 @@ while time.time() - t0 < A.minutes * 60:
         masks.append(None if vis is None else torch.from_numpy(vis)[:, None, None, :])
         tg.append(torch.from_numpy(y).view(-1)); ws.append(torch.from_numpy(w).view(-1)); names.append(t)
         toks += ids.size
-    with torch.autocast("cpu", torch.bfloat16):
-        h = net.hidden(gs, masks)
+    with torch.autocast("cpu", torch.bfloat16, enabled=not FAST):
+        h = fastops.hidden(net, wt, gs, masks) if FAST else net.hidden(gs, masks)
+        table = wt["wte.weight"] if FAST else net.wte.weight
         loss, o = 0.0, 0
         for t, y, w in zip(names, tg, ws):
             sel = (y >= 0).nonzero().squeeze(1)
             hh = h[o + sel]
             o += len(y)
             # text is sampled over the whole vocabulary, pictures over the codes alone
-            E = net.wte.weight[D.OFF:] if t == "t2i" else net.wte.weight
+            E = table[D.OFF:] if t == "t2i" else table
             ce = F.cross_entropy((hh @ E.T).float(), y[sel], reduction="none")
             ww = w[sel]
             l = (ce * ww).sum() / ww.sum()
             loss = loss + mx["w"][t] * l
             acc.setdefault(t, []).append(float(l.detach()))
     loss.backward()
+    if FAST:
+        for n, p in wide.items():
+            p.grad, wt[n].grad = wt[n].grad.float(), None
     torch.nn.utils.clip_grad_norm_(rest, 1.0)
     el = (time.time() - t0) / 60
     lr = (mx.get("lr") or A.lr) * min(1.0, (step - start_step + 1) / 100)
     if A.decay and el > A.minutes - A.decay:
         lr *= max(0.02, (A.minutes - el) / A.decay)
     for g in opt.param_groups:
-        g["lr"] = lr
+        g["lr"] = lr * (0.4 if muon else 1.0)      # the tied embedding and the norms
     if muon:
         muon.step(lr)
     else:
         torch.nn.utils.clip_grad_norm_(mats, 1.0)
     opt.step(); opt.zero_grad(set_to_none=True)
     step += 1
+    if FAST:
+        with torch.no_grad():
+            for n, p in wide.items():
+                wt[n].copy_(p)
     if step % 4 == 0:
         d = min(0.998, (10 + step) / (100 + step)) ** 4
         with torch.no_grad():

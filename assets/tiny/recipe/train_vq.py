@@ -29,6 +29,8 @@ CKPT = "work/vq.pt"
 st = R.load("work/stickers.npz")
 torch.manual_seed(0)
 net = vq.VQ()
+if vq.FAST:
+    net = net.to(memory_format=torch.channels_last)
 c1 = vq.ARCH["decoder"]["ch"] * vq.ARCH["decoder"]["ch_mult"][1]
 head = torch.nn.Sequential(vq._norm(c1), torch.nn.SiLU(), torch.nn.Conv2d(c1, 3, 3, padding=1))
 step = 0
@@ -59,7 +61,7 @@ def batch(n, r):
         s = W.random_scene(r, held=(r.random() < 0.1), weights=(0.42, 0.2, 0.14, 0.06, 0.09, 0.09))
         ims.append(R.compose(st, s)); om.append(R.object_mask(st, s))
     x = torch.from_numpy(np.stack(ims)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return x.contiguous(), torch.from_numpy(np.stack(om))
+    return x.contiguous(memory_format=torch.channels_last if vq.FAST else torch.contiguous_format), torch.from_numpy(np.stack(om))
 
 
 def save():

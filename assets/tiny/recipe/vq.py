@@ -3,6 +3,8 @@
 The encoder takes 64-px pictures (stride 8), the decoder has one level more and
 gives 128-px pictures; both see an 8x8 grid of codes.
 """
+import os
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -21,6 +23,16 @@ def _norm(c):
     return nn.GroupNorm(ARCH["group_norm_groups"], c, eps=ARCH["group_norm_eps"])
 
 
+FAST = bool(os.environ.get("FASTNORM"))
+
+
+def act(norm, x):
+    if FAST and torch.is_autocast_enabled("cpu"):
+        import fastnorm
+        return fastnorm.norm_silu(norm, x)
+    return F.silu(norm(x))
+
+
 class Res(nn.Module):
     def __init__(self, i, o):
         super().__init__()
@@ -30,8 +42,8 @@ class Res(nn.Module):
             self.nin_shortcut = nn.Conv2d(i, o, 1)
 
     def forward(self, x):
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(act(self.norm1, x))
+        h = self.conv2(act(self.norm2, h))
         return (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x) + h
 
 
@@ -106,7 +118,7 @@ class Encoder(nn.Module):
                 x = b(x)
             if hasattr(lv, "downsample"):
                 x = lv.downsample(x)
-        return self.quant_conv(self.conv_out(F.silu(self.norm_out(self.mid(x)))))
+        return self.quant_conv(self.conv_out(act(self.norm_out, self.mid(x))))
 
 
 class Decoder(nn.Module):
@@ -134,10 +146,10 @@ class Decoder(nn.Module):
             for b in lv.block:
                 x = b(x)
             if i == 1 and head64 is not None:
-                return head64(x)
+                return head64[2](act(head64[0], x))
             if hasattr(lv, "upsample"):
                 x = lv.upsample(x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(act(self.norm_out, x))
 
 
 class VQ(nn.Module):

@@ -190,16 +190,16 @@ def ask_picture(r, s, kind=None):
     pos = LAYOUTS[s.layout]
     if kind is None:
         kinds = ["what", "describe", "background", "count", "isthere"]
-        w = [0.30, 0.27, 0.13, 0.12, 0.08]
+        w = [0.45, 0.30, 0.07, 0.10, 0.05]
         if s.layout in ("beside", "above"):
             kinds.append("where")
             w.append(0.2)
         kind = kinds[r.choice(len(kinds), p=np.array(w) / sum(w))]
     if kind == "what":
-        q = ["What is this?", "What is in the picture?", "What do you see?"][r.choice(3, p=[.6, .2, .2])]
+        q = ["What is this?", "What is in the picture?", "What do you see?"][r.choice(3, p=[.8, .1, .1])]
         return q, cap(s.phrase()) + ".", kind
     if kind == "describe":
-        q = ["Describe the picture.", "Describe this.", "What does the picture show?"][r.choice(3, p=[.6, .2, .2])]
+        q = ["Describe the picture.", "Describe this.", "What does the picture show?"][r.choice(3, p=[.8, .1, .1])]
         return q, f"{cap(s.phrase())} on a {s.bg} background.", kind
     if kind == "background":
         c = COLOUR_WORDS[r.integers(2)]
