@@ -32,6 +32,10 @@ type Config struct {
 	Software bool
 	// Encode, when not nil, writes a picture with the run that made it into a PNG file. Record is read from the history.
 	Encode func(w io.Writer, img image.Image, rec state.Record) error
+	// Notice, when not "", is shown once at the start: what happened to the history.
+	Notice string
+	// Starting, when not nil, is called on the window's goroutine before the window is made.
+	Starting func()
 	// Shown, when not nil, is called once the window is on the screen.
 	Shown func()
 }
@@ -44,9 +48,15 @@ const ID = "io.github.unmask.unmask"
 func Run(a fyne.App, cfg Config) {
 	var w *Window
 	a.Lifecycle().SetOnStarted(func() {
+		if cfg.Starting != nil {
+			cfg.Starting()
+		}
 		w = newWindow(a, cfg)
 		w.win.Show()
 		w.begin()
+		if cfg.Notice != "" {
+			w.Note(cfg.Notice)
+		}
 		if cfg.Shown != nil {
 			cfg.Shown()
 		}
