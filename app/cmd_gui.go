@@ -12,13 +12,20 @@ import (
 	"unmask/engine/trace"
 )
 
+type guiFlags struct{ lines bool }
+
 func cmdGUI() *command {
 	return &command{
 		name: "gui", short: "open the window (the default)",
 		long: `Where no window with OpenGL can be opened, says why, makes a sample chat and picture in the
 data folder instead, and ends with exit code 3.`,
 		takes: takesModel,
-		run:   runGUI,
+		setup: func(c *call) {
+			f := &guiFlags{}
+			c.own = f
+			c.fs.BoolVar(&f.lines, "lines", false, "print a line for everything that happens in the window, for tests")
+		},
+		run: runGUI,
 	}
 }
 
@@ -37,10 +44,15 @@ func runGUI(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	fmt.Fprintf(c.err, "unmask: no window can be opened: %v. `unmask doctor` says more.\n", err)
+	return c.headless(ctx, err)
+}
+
+// headless says in one sentence why there is no window and makes the sample session instead.
+func (c *call) headless(ctx context.Context, why error) error {
+	fmt.Fprintf(c.err, "unmask: no window can be opened: %v. `unmask doctor` says more.\n", why)
 	if c.cfg.Demo {
 		if err := c.demo(ctx); err != nil {
-			return errors.Join(fmt.Errorf("the sample session: %w", err))
+			return fmt.Errorf("the sample session: %w", err)
 		}
 	}
 	return errNoDisplay

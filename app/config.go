@@ -337,19 +337,15 @@ func displayName() string {
 // childEnv is the environment of a process of our own, with some variables set.
 func childEnv(set ...string) []string { return append(os.Environ(), set...) }
 
-// quietLocale makes Fyne's locale parser accept the environment: for "C" and for no locale it logs an error line. The
-// character set stays UTF-8, which text input under X needs.
-func quietLocale() {
-	effective := ""
-	for _, k := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if effective = os.Getenv(k); effective != "" {
-			if effective == "C" || effective == "POSIX" {
-				os.Setenv(k, "C.UTF-8")
-			}
-			break
+// useMode makes this process open windows in the way that the preflight has tried.
+func useMode(m windowMode) error {
+	if m.software {
+		if err := os.Setenv("LIBGL_ALWAYS_SOFTWARE", "1"); err != nil {
+			return err
 		}
 	}
-	if os.Getenv("LANGUAGE") == "" && (effective == "" || effective == "POSIX" || effective == "C" || strings.HasPrefix(effective, "C.")) {
-		os.Setenv("LANGUAGE", "en_US")
+	if m.info.Platform == "x11" && os.Getenv("FYNE_PLATFORM") == "" {
+		return os.Setenv("FYNE_PLATFORM", "x11")
 	}
+	return nil
 }

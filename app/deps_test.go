@@ -12,7 +12,7 @@ import (
 // root, or external modules of [modules]. Nobody relaxes a line to make a build pass.
 const imports = `
 	NONE < assets/icons, shaders, engine, engine/schedule, ui/palette, ui/figures, ui/paint
-	NONE < assets, engine/cpu/internal/gen
+	NONE < assets, app/locale, engine/cpu/internal/gen
 
 	engine < engine/tensor, engine/sample
 	engine, regexp2, x/text < engine/token
@@ -44,7 +44,7 @@ const imports = `
 	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library < ui
 
 	ui/state, sqlite < app/history
-	assets, app/history, engine/local, engine/verify, ui, ui/glview, ui/glview/glprobe, ui/export, x/image, x/sys < app
+	assets, app/locale, app/history, engine/local, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
 
 	# For tests only: nothing above may import these.
 	engine < engine/enginetest, ui/run/runtest

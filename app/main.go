@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	_ "unmask/app/locale" // before Fyne's
 )
 
 // Exit codes of every command.

@@ -109,6 +109,17 @@ func TestProcessExitCodes(t *testing.T) {
 	}
 }
 
+// TestLocaleIsQuiet looks for messages of Fyne's locale parser, which runs before main.
+func TestLocaleIsQuiet(t *testing.T) {
+	for _, lang := range []string{"C.UTF-8", "C", "", "de_DE.UTF-8"} {
+		cmd := program(t, "help")
+		cmd.Env = append(cmd.Env, "LC_ALL=", "LC_MESSAGES=", "LANGUAGE=", "LANG="+lang)
+		if r := finish(t, cmd); r.code != exitDone || r.err != "" {
+			t.Errorf("LANG=%s: exit code %d, errors %q", lang, r.code, r.err)
+		}
+	}
+}
+
 // TestVerifyFindsASpoiledFixture runs the command on a fixture, and on a copy with one changed weight.
 func TestVerifyFindsASpoiledFixture(t *testing.T) {
 	const golden = "../engine/testdata/golden/llada"

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 
@@ -67,8 +66,4 @@ func findPreset(spec engine.Spec, task engine.Task, name string) (engine.Options
 		names = append(names, p.Name)
 	}
 	return engine.Options{}, usagef("--preset: %q is not one of %s", clip(name), strings.Join(names, ", "))
-}
-
-func (c *call) window(ctx context.Context, mode windowMode) error {
-	return fmt.Errorf("%w: not yet", errNoDisplay)
 }
