@@ -27,9 +27,12 @@ type outcome struct {
 }
 
 func newOutcome(spec engine.Spec) *outcome {
-	return &outcome{spec: spec, run: &run.Run{}, rec: trace.Run{
-		Header: trace.Header{Version: trace.Version, Program: "unmask " + version, Created: time.Now().UTC().Truncate(time.Second)},
-	}}
+	return &outcome{spec: spec, run: &run.Run{}, rec: trace.Run{Header: header()}}
+}
+
+// header is the header of a run that is made now.
+func header() trace.Header {
+	return trace.Header{Version: trace.Version, Program: "unmask " + version, Created: time.Now().UTC().Truncate(time.Second)}
 }
 
 // add takes the next event.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"log"
 	"log/slog"
@@ -17,9 +18,10 @@ import (
 
 	"unmask/app/history"
 	"unmask/assets/icons"
+	"unmask/engine/trace"
 	"unmask/ui"
-	"unmask/ui/glview"
 	"unmask/ui/glview/glprobe"
+	"unmask/ui/state"
 )
 
 // windowTimeout is how long a window may take to appear; a busy machine with a software driver needs seconds.
@@ -51,15 +53,10 @@ func (c *call) window(ctx context.Context, mode windowMode) error {
 		Migrations: map[string]bool{"fyneDo": true},
 	})
 	a := app.NewWithID(ui.ID)
-	var painter *glview.Painter // nil draws in software
-	if c.cfg.GL != "software" {
-		painter = glview.NewPainter(glview.OpenGL, c.log)
-		defer painter.Close()
-	}
 	w := newWatchdog(a, windowTimeout, func() { c.giveUp(ctx) })
 	cfg := ui.Config{
 		Session: session, History: kept, Ref: c.cfg.ref(), Log: c.log, Version: version,
-		Notice: kept.Notice(), Painter: painter,
+		Notice: kept.Notice(), Software: c.cfg.GL == "software", Encode: encodeRecord,
 		Starting: func() {
 			if mode.info.API == glprobe.EGL {
 				glprobe.UseEGL()
@@ -75,6 +72,15 @@ func (c *call) window(ctx context.Context, mode windowMode) error {
 	defer stopped()
 	ui.Run(a, cfg)
 	return nil
+}
+
+// encodeRecord writes a picture as PNG with the run that made it.
+func encodeRecord(w io.Writer, img image.Image, rec state.Record) error {
+	r := &trace.Run{Header: header(), Started: rec.Started, Steps: rec.Steps, Finished: rec.Finished}
+	if rec.Finished == nil {
+		r.Reason = string(rec.Run.State)
+	}
+	return trace.EncodePNG(w, img, r)
 }
 
 // fyneLog passes what Fyne prints through the standard logger on to ours, one line a Write.
