@@ -123,8 +123,15 @@ func readWorld(set *weights.Set, spec *engine.Spec) error {
 			if raw, ok := w.Settings[n.name]; ok && n.name != "sums" && spec.Can(t) {
 				o := spec.Defaults[t]
 				o.Params = maps.Clone(o.Params)
-				if err := json.Unmarshal(raw, &o); err != nil {
+				named := struct {
+					*engine.Options
+					Answer int `json:"answer_length"` // world.json's word for Length
+				}{Options: &o}
+				if err := json.Unmarshal(raw, &named); err != nil {
 					return bad("settings."+n.name, err)
+				}
+				if named.Answer > 0 {
+					o.Length = named.Answer
 				}
 				spec.Defaults[t] = o
 			}

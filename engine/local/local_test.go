@@ -305,7 +305,7 @@ func TestOldTurnsAreDropped(t *testing.T) {
 func TestWorld(t *testing.T) {
 	files := multimodal(t)
 	files["world.json"] = &fstest.MapFile{Data: []byte(`{"name":"Tiny world","examples":{"draw":["a cat"],"chat":["Hello!"],"sums":["1+1"]},
-		"settings":{"draw":{"steps":6,"guidance":2.5},"chat":{"length":24,"steps":12}}}`)}
+		"settings":{"draw":{"steps":6,"guidance":2.5},"chat":{"length":24,"steps":12},"describe":{"answer_length":16}}}`)}
 	spec, err := session(t, files).Load(t.Context(), engine.ModelRef{}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -315,6 +315,9 @@ func TestWorld(t *testing.T) {
 	}
 	if d := spec.Defaults[engine.Chat]; d.Length != 24 || d.Steps != 12 || spec.Name != "Tiny world" || !slices.Equal(spec.Examples[engine.Chat], []string{"Hello!", "1+1"}) {
 		t.Errorf("name %q, defaults of chat %+v, examples %v", spec.Name, d, spec.Examples)
+	}
+	if d := spec.Defaults[engine.Describe]; d.Length != 16 {
+		t.Errorf("defaults of describe %+v", d)
 	}
 	for _, c := range []string{`{"settings":{"chat":{"steps":-4}}}`, `{"settings":{"chat":3}}`, `{`} {
 		bad := maps.Clone(files)
