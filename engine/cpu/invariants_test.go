@@ -184,13 +184,13 @@ func TestWorkerPanic(t *testing.T) {
 func TestPoolRuns(t *testing.T) {
 	b := open(t, "", 4)
 	count := make([]int32, 37)
-	for n := range 20000 {
+	for n := range 5000 {
 		b.job = job{fn: func(j *job, _ *worker, i int) { j.count[i]++ }, count: count}
 		b.pool.run(&b.job, 1+n%len(count))
 	}
 	for i := range count {
 		want := int32(0)
-		for n := range 20000 {
+		for n := range 5000 {
 			if n%len(count) >= i {
 				want++
 			}

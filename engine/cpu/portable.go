@@ -321,7 +321,11 @@ func exp32(x float32) float32 {
 	case x < expLo:
 		return 0
 	}
-	n := float32(math.RoundToEven(float64(x) * log2e))
+	// Adding 1.5*2^23 rounds to an integer, which the low bits then hold.
+	const magic = 12582912
+	t := x*log2e + magic
+	k := int32(math.Float32bits(t)) - int32(math.Float32bits(magic))
+	n := t - magic
 	r := x - n*ln2Hi
 	r -= n * ln2Lo
 	p := float32(expC0)
@@ -332,8 +336,7 @@ func exp32(x float32) float32 {
 	p = p*r + expC5
 	y := p*r*r + r + 1
 	// Two factors, so that results below the normal range come out right.
-	h := int32(n) / 2
-	return y * pow2(h) * pow2(int32(n)-h)
+	return y * pow2(k>>1) * pow2(k-k>>1)
 }
 
 // pow2 is 2^n for n in [-126, 127].
