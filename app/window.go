@@ -30,9 +30,7 @@ const windowTimeout = 20 * time.Second
 // window opens the window in a way that the preflight has tried and returns when it is closed. It must be called on the
 // main goroutine. It returns errNoDisplay when Fyne makes no window after all.
 func (c *call) window(ctx context.Context, mode windowMode) error {
-	old := log.Writer()
-	log.SetOutput(&fyneLog{to: c.log})
-	defer log.SetOutput(old)
+	defer c.takeFynesLog(ctx)()
 	if err := useMode(mode); err != nil {
 		return err
 	}
@@ -53,7 +51,9 @@ func (c *call) window(ctx context.Context, mode windowMode) error {
 		Migrations: map[string]bool{"fyneDo": true},
 	})
 	a := app.NewWithID(ui.ID)
-	w := newWatchdog(a, windowTimeout, func() { c.giveUp(ctx) })
+	w := newWatchdog(a, windowTimeout, func() {
+		c.giveUp(ctx, fmt.Sprintf("none came within %s", windowTimeout))
+	})
 	cfg := ui.Config{
 		Session: session, History: kept, Ref: c.cfg.ref(), Log: c.log, Version: version,
 		Notice: kept.Notice(), Software: c.cfg.GL == "software", Encode: encodeRecord,
@@ -83,25 +83,36 @@ func encodeRecord(w io.Writer, img image.Image, rec state.Record) error {
 	return trace.EncodePNG(w, img, r)
 }
 
+// takeFynesLog sends what Fyne prints to our log until the function that it returns is called.
+func (c *call) takeFynesLog(ctx context.Context) (restore func()) {
+	w, flags := log.Writer(), log.Flags()
+	log.SetOutput(&fyneLog{to: c.log, noWindow: func() { c.giveUp(ctx, "the driver refused to make one") }})
+	log.SetFlags(0)
+	return func() { log.SetOutput(w); log.SetFlags(flags) }
+}
+
 // fyneLog passes what Fyne prints through the standard logger on to ours, one line a Write.
 type fyneLog struct {
-	to    *slog.Logger
-	quiet bool // the lines after a harmless error belong to it
+	to       *slog.Logger
+	noWindow func() // called before Fyne, which could make no window, ends the program
+	quiet    bool   // the lines after a harmless error belong to it
 }
 
 // Write implements [io.Writer].
 func (f *fyneLog) Write(b []byte) (int, error) {
 	line := strings.TrimSpace(string(b))
-	if i := strings.Index(line, "Fyne error:"); i >= 0 {
+	if strings.HasPrefix(line, "Fyne error:") {
 		// without a session bus the theme does not follow the desktop's, which is all that it means
 		f.quiet = strings.Contains(line, "failed to watch theme settings")
-		line = line[i:]
 	}
 	level := slog.LevelWarn
 	if f.quiet {
 		level = slog.LevelDebug
 	}
 	f.to.Log(context.Background(), level, line)
+	if strings.Contains(line, "window creation error") { // internal/driver/glfw, driver.initFailed
+		f.noWindow()
+	}
 	return len(b), nil
 }
 
@@ -110,10 +121,10 @@ func (c *call) lines() func(string) {
 	return func(line string) { io.WriteString(c.out, line+"\n") }
 }
 
-// giveUp ends the program where the driver made no window although the preflight found one. Fyne's loop cannot be left
-// from another goroutine, so the program ends here; everything that the history took is on disk.
-func (c *call) giveUp(ctx context.Context) {
-	err := c.headless(ctx, fmt.Errorf("the driver made no window within %s", windowTimeout))
+// giveUp ends the program where there is no window although the preflight found one. Fyne's loop cannot be left from
+// another goroutine, so the program ends here; everything that the history took is on disk.
+func (c *call) giveUp(ctx context.Context, why string) {
+	err := c.headless(ctx, errors.New(why))
 	os.Exit(exitCode(err, c.err))
 }
 
