@@ -25,8 +25,8 @@ func cmdChat() *command {
 		long: `With a prompt, answers it. With "-", reads the prompt from standard input. Without one, reads a
 prompt a line and keeps the conversation until the input ends.
 
-  unmask chat "What is 27 + 46?"
-  unmask chat --steps 8 --sampler threshold --threshold 0.9 --watch "Name three colours"
+  unmask chat "What is 7+8?"
+  unmask chat --steps 8 --sampler threshold --threshold 0.9 --watch "Name three animals."
   unmask chat --image sticker.png "What is in the picture?"`,
 		task: engine.Chat, takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
 		setup: func(c *call) {

@@ -29,8 +29,8 @@ func cmdCompare() *command {
 		long: `Prints one line a sampler: steps, forward passes, time, tokens a second, and the share of the
 answer's positions that are equal to the first one's.
 
-  unmask compare "What is 27 + 46?" --samplers low_confidence,margin,threshold
-  unmask compare --paint "a red boat and a moon" --samplers maskgit,random -o boats.png`,
+  unmask compare "Who are you?" --samplers low_confidence,margin,threshold
+  unmask compare --paint "a cat on a blue background" --samplers maskgit,random -o cats.png`,
 		task: engine.Chat, takes: takesModel | takesJob | takesOutput | takesJSON,
 		setup: func(c *call) {
 			f := &compareFlags{}

@@ -10,7 +10,7 @@ func cmdDescribe() *command {
 	return &command{
 		name: "describe", args: "FILE [QUESTION]", short: "describe a picture, or answer a question about it",
 		long: `  unmask describe sticker.png
-  unmask describe sticker.png "What colour is the boat?"`,
+  unmask describe sticker.png "What colour is the background?"`,
 		task: engine.Describe, takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
 		run: func(ctx context.Context, c *call) error {
 			if len(c.args) < 1 || len(c.args) > 2 {

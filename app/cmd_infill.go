@@ -12,7 +12,7 @@ func cmdInfill() *command {
 		name: "infill", args: "TEXT", short: "fill the holes in a text and keep the rest",
 		long: `"___" is a hole of --hole-length masks, "___{5}" one of five masks.
 
-  unmask infill "The boat is ___{2} and the sky is ___."`,
+  unmask infill "A robot is a ___. It is made of ___{3}."`,
 		task: engine.Infill, takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
 		run: func(ctx context.Context, c *call) error {
 			text, err := c.onePrompt()

@@ -20,8 +20,8 @@ func cmdInpaint() *command {
 --frame instead of --mask the picture is placed in a larger one and what is outside it is imagined; the frame's
 corners are in pixels of the picture.
 
-  unmask inpaint --image boat.png --mask mask.png "a yellow kite" -o kite.png
-  unmask inpaint --image boat.png --frame -32,0,96,64 "a boat on a wide sea" -o wide.png`,
+  unmask inpaint --image cat.png --mask mask.png "a dog on a blue background" -o dog.png
+  unmask inpaint --image cat.png --frame -64,0,192,128 "a cat on a blue background" -o wide.png`,
 		task: engine.Inpaint, takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
 		setup: func(c *call) {
 			f := &inpaintFlags{}

@@ -17,8 +17,8 @@ func cmdPaint() *command {
 		long: `Writes a PNG that carries the prompt, the seed, all parameters and the run itself, so that
 "unmask replay" can make it again. With -o FILE.gif it writes the animation of the run instead.
 
-  unmask paint "a red boat and a moon" -o boat.png
-  unmask paint "a red boat and a moon" --seed 7 --steps 12 --guidance 3 -o boat.gif`,
+  unmask paint "a cat on a blue background" -o cat.png
+  unmask paint "a cat on a blue background" --seed 7 --steps 12 --guidance 3 -o cat.gif`,
 		task: engine.TextToImage, takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
 		run: func(ctx context.Context, c *call) error {
 			text, err := c.onePrompt()

@@ -21,8 +21,8 @@ func cmdReplay() *command {
 model, and tokens, steps and picture are compared: exit code 0 when all are equal, 1 when something differs. With
 -o FILE.gif or FILE.png it exports the animation of the run, or a sheet of its steps.
 
-  unmask replay boat.png
-  unmask replay boat.png -o boat.gif
+  unmask replay cat.png
+  unmask replay cat.png -o cat.gif
   unmask replay --recorded answer.unmask -o answer.gif`,
 		takes: takesModel | takesOutput | takesJSON | takesTrace,
 		setup: func(c *call) {

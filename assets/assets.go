@@ -8,7 +8,7 @@ import (
 
 // The recipe beside the model is not embedded.
 //
-//go:embed */[a-qs-zA-Z]*
+//go:embed tiny/[a-qs-zA-Z]*
 var files embed.FS
 
 // Model is the embedded checkpoint, laid out as a released MMaDA: config.json, tokenizer.json, the weights, and the image
