@@ -72,11 +72,21 @@ func (r *run) stop(b *block, changes []engine.Change) []engine.Change {
 		return changes
 	}
 	r.ended = true
+	end := r.seq.Tokens[at]
+	// What this step has masked again after the end keeps its token: it has ended, too.
+	changes = slices.DeleteFunc(changes, func(c engine.Change) bool {
+		if c.Kind != engine.Remask || c.Pos <= at {
+			return false
+		}
+		r.seq.Tokens[c.Pos] = c.From
+		r.masked--
+		return true
+	})
 	for p := at + 1; p < b.answer.Hi; p++ {
 		if t := r.seq.Tokens[p]; r.isMasked(p, t) {
-			r.seq.Tokens[p] = r.seq.Tokens[at]
+			r.seq.Tokens[p] = end
 			r.masked--
-			changes = append(changes, engine.Change{Pos: p, From: t, To: r.seq.Tokens[at]})
+			changes = append(changes, engine.Change{Pos: p, From: t, To: end})
 		}
 	}
 	slices.SortFunc(changes, func(a, b engine.Change) int { return cmp.Compare(a.Pos, b.Pos) })
