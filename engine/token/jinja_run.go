@@ -173,7 +173,7 @@ func (r *render) eval(e expr) (any, error) {
 	}
 	v, err := e.eval(r)
 	if s, ok := v.(string); ok && err == nil {
-		err = r.spend(len(s) / 64)
+		err = r.spend(len(s) / 8)
 	}
 	return v, err
 }

@@ -24,6 +24,7 @@ type Reader struct {
 	Header  Header
 	path    string
 	lines   *bufio.Reader
+	limit   int // bytes of a line
 	total   int
 	started *engine.Started
 	tokens  []engine.Token // state, to check steps against
@@ -39,7 +40,7 @@ func NewReader(r io.Reader, path string) (*Reader, error) {
 		return nil, bad(path, "", err, "is not compressed by gzip")
 	}
 	z.Multistream(false)
-	d := &Reader{path: path, lines: bufio.NewReaderSize(z, 64<<10)}
+	d := &Reader{path: path, lines: bufio.NewReaderSize(z, 64<<10), limit: maxLine}
 	b, err := d.line()
 	if err != nil {
 		return nil, bad(path, "first line", err, "can not be read")
@@ -182,8 +183,8 @@ func (d *Reader) line() ([]byte, error) {
 	for {
 		part, err := d.lines.ReadSlice('\n')
 		d.total += len(part)
-		if len(b)+len(part) > maxLine {
-			return nil, fmt.Errorf("a line is over %d bytes long", maxLine)
+		if len(b)+len(part) > d.limit {
+			return nil, fmt.Errorf("a line is over %d bytes long", d.limit)
 		}
 		if d.total > maxTotal {
 			return nil, fmt.Errorf("the run is over %d bytes long", maxTotal)
