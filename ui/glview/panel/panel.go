@@ -387,7 +387,14 @@ type renderer struct {
 
 func (r *renderer) Destroy() { r.v.stop() }
 
-func (r *renderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.back, r.v.image} }
+// Objects is called when what is shown is painted. A view that became due while something around it was hidden, or before
+// it was ever painted, draws at the next tick: Fyne tells it in no other way that it is seen now.
+func (r *renderer) Objects() []fyne.CanvasObject {
+	if v := r.v; v.dirty && v.run != nil && !v.drawing {
+		v.start()
+	}
+	return []fyne.CanvasObject{r.back, r.v.image}
+}
 
 func (r *renderer) MinSize() fyne.Size { return r.v.MinSize() }
 
