@@ -73,7 +73,7 @@ fuzz() {
 	while IFS=: read -r file _ func; do
 		target=${func#func }
 		pkg=./$(dirname "$file")
-		if ! go test $tags -run='^$' -fuzz="^$target\$" -fuzztime="$time" "$pkg" >build/fuzz.out 2>&1; then
+		if ! go test $tags -run='^$' -fuzz="^$target\$" -fuzztime="$time" -fuzzminimizetime=1x "$pkg" >build/fuzz.out 2>&1; then
 			cat build/fuzz.out
 			return 1
 		fi
