@@ -40,8 +40,8 @@ const imports = `
 	ui/glview, ui/theme < ui/glview/panel
 	ui/theme, ui/flow, ui/state < ui/widgets
 	ui/widgets, ui/glview/panel < ui/parts
-	ui/parts < ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library
-	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library < ui
+	ui/parts < ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/large
+	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/large < ui
 
 	ui/state, sqlite < app/history
 	assets, app/locale, app/history, engine/local, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app

@@ -52,7 +52,7 @@ var paneKeys = append(
 // letters lists the keys that act when no field has the focus, for Help.
 var letters = [][2]string{
 	{"Space", "play, pause"}, {"Left, Right", "a step back, on"}, {"Shift+Left, Right", "10 steps back, on"}, {"Home, End", "first, last step"},
-	{"comma, full stop", "slower, faster"}, {"L", "follow the run"}, {"Esc", "close what is open, else stop the run"}, {"F1", "this help"},
+	{"comma, full stop", "slower, faster"}, {"L", "follow the run"}, {"Esc", "close what is open, else stop the run"}, {"F1", "this help"}, {"F11", "large canvas"},
 	{"1 … 5", "tokens, picture, confidence, order, entropy"}, {"Ctrl+F", "search the sessions"}, {"Ctrl+O, Ctrl+S", "open a picture, save the picture"},
 	{"B E R O", "Inpaint: brush, eraser, rectangle, lasso"}, {"X", "Inpaint: brush and eraser swap"}, {"[ ]", "Inpaint: size of the brush"},
 	{"I, G, Delete", "Inpaint: invert, snap to tokens, clear the mask"}, {"Ctrl+Z, Ctrl+Shift+Z", "undo, redo"}, {"W", "Inpaint: before and after"},
@@ -109,6 +109,8 @@ func (w *Window) typedKey(e *fyne.KeyEvent) {
 		w.escape()
 	case fyne.KeyF1:
 		w.shell.help()
+	case fyne.KeyF11:
+		w.shell.toggleLarge()
 	case fyne.KeyDelete:
 		if p := w.shell.front(); p != nil {
 			p.Rune('\x7f')
@@ -121,6 +123,12 @@ func (w *Window) typedKey(e *fyne.KeyEvent) {
 }
 
 func (w *Window) typedRune(r rune) {
+	if w.shell.large.Open() {
+		if tl := w.shell.timeline(); !w.shell.large.Rune(r) && tl != nil {
+			tl.TypedRune(r)
+		}
+		return
+	}
 	if p := w.shell.front(); p != nil && p.Rune(r) {
 		return
 	}
@@ -135,6 +143,8 @@ func (w *Window) escape() {
 	switch top := w.win.Canvas().Overlays().Top(); {
 	case top != nil:
 		top.Hide()
+	case w.shell.large.Open():
+		w.shell.toggleLarge()
 	case s.Sheet:
 		w.Dispatch(state.ShowSheet{})
 	case s.Sessions:

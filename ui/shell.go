@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"unmask/ui/figures"
+	"unmask/ui/large"
 	"unmask/ui/parts"
 	"unmask/ui/state"
 	"unmask/ui/theme"
@@ -43,6 +44,7 @@ type shell struct {
 	lines   []*widgets.Timeline // one a pane, nil where a pane has none
 	shown   []string            // run of each time line
 	welcome *welcome
+	large   *large.Canvas // over everything but time line and status bar
 	sheet   *sheet
 	drawer  *parts.Sessions
 	draw    *parts.Box // around the drawer
@@ -100,6 +102,7 @@ func newShell(w *Window) *shell {
 	s.banner = parts.NewError()
 	s.banner.OnDismiss = func() { w.Dispatch(state.DismissError{}) }
 	s.welcome = newWelcome(w)
+	s.large = s.newLarge()
 	s.sheet = newSheet(w)
 	s.drawer = parts.NewSessions(w, state.PaneInpaint)
 	s.draw = parts.NewBox(theme.ColorRaised, 0, s.drawer).Outlined(fynetheme.ColorNameSeparator)
@@ -114,7 +117,7 @@ func newShell(w *Window) *shell {
 			objects = append(objects, s.lines[i])
 		}
 	}
-	objects = append(objects, s.sheet.box, s.draw, s.welcome.content, s.banner, s.toast)
+	objects = append(objects, s.sheet.box, s.draw, s.welcome.content, s.large.Content(), s.banner, s.toast)
 	s.root = container.New(&shellLayout{s}, objects...)
 	s.apply(&w.store.now)
 	return s
@@ -221,6 +224,9 @@ func (s *shell) apply(st *state.State) {
 		}
 		s.panes[i].Apply(st)
 	}
+	if s.large.Open() && s.timeline() == nil {
+		s.large.SetOpen(false)
+	}
 	s.sheet.apply(st)
 	drawn := st.Sessions && !st.Welcome && (st.Pane == state.PaneInpaint || st.Pane == state.PaneCompare)
 	show(s.draw, drawn)
@@ -295,6 +301,10 @@ func (s *shell) observe() {
 }
 
 func (s *shell) observeFront() {
+	if s.large.Open() {
+		s.large.Observe(s.w.store.View(s.shown[s.place()]))
+		return
+	}
 	if p := s.front(); p != nil {
 		p.Observe()
 	} else {
@@ -410,6 +420,11 @@ func (l *shellLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	put(s.sheet.box, w-sw, top, sw, bottom-top)
 	put(s.draw, rail+1, top, 240, bottom-top)
 	put(s.welcome.content, rail+1, top, w-rail-1, bottom-top)
+	put(s.large.Content(), 0, 0, w, bottom)
+	if tl := s.timeline(); s.large.Open() && tl != nil {
+		put(tl, 0, bottom+1, w, line-1)
+		s.large.Align(tl.Track())
+	}
 	bw := min(w-rail-40, 560)
 	put(s.banner, rail+(w-rail-bw)/2, top+12, bw, s.banner.HeightFor(bw))
 	tw := min(w-rail-40, 480)
