@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"iter"
+	"strings"
 	"time"
 
 	"unmask/ui/figures"
@@ -30,11 +31,14 @@ type Options struct {
 }
 
 // Default are the options for a run of any task: text as words on a width for reading, a picture as a square, both side by
-// side. fonts may be nil.
+// side; the title is the prompt. fonts may be nil.
 func Default(r *run.Run, fonts *glview.Fonts, dark bool) Options {
 	o := Options{Fit: true, Config: glview.Config{Width: 640, Height: 1200, Dark: dark, View: palette.Confidence, Text: glview.Words, Margin: 16, Fonts: fonts}}
 	if r == nil || r.Started() == nil {
 		return o
+	}
+	if m := r.Started().Job.Messages; len(m) > 0 {
+		o.Title = strings.Join(strings.Fields(m[len(m)-1].Text), " ")
 	}
 	st := r.At(0)
 	written := st.Image.Len() > 0 && st.Image.Lo < st.Answer.Hi && st.Answer.Lo < st.Image.Hi

@@ -68,20 +68,20 @@ func changed(a, b *image.RGBA) image.Rectangle {
 	return r
 }
 
-// choosePalette counts the colours of some stills of r and cuts them into 255.
+// choosePalette counts the colours of every third frame of r and of all at its end, and cuts them into 255.
 func choosePalette(r *run.Run, o Options) (color.Palette, error) {
-	if r == nil || r.Started() == nil {
-		return nil, ErrEmpty
-	}
 	count := map[uint32]int{}
-	const stills = 7
-	for i := range stills {
-		img, err := Still(r, r.Len()*i/(stills-1), o)
+	n := 0
+	for f, err := range Frames(r, o) {
 		if err != nil {
 			return nil, err
 		}
-		for k := 0; k < len(img.Pix); k += 4 {
-			count[uint32(img.Pix[k])<<16|uint32(img.Pix[k+1])<<8|uint32(img.Pix[k+2])]++
+		if n++; n%3 != 1 && f.Step < r.Len() {
+			continue
+		}
+		for k := 0; k < len(f.Image.Pix); k += 4 {
+			p := f.Image.Pix[k : k+3 : k+3]
+			count[uint32(p[0])<<16|uint32(p[1])<<8|uint32(p[2])]++
 		}
 	}
 	pal := medianCut(count, 255)

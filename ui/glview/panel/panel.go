@@ -67,6 +67,7 @@ type View struct {
 	clock   func() time.Duration
 	ticking *fyne.Animation
 	drawn   time.Duration
+	awaited time.Duration // end of the wait for the first painting; 0: none
 	frames  int
 	hoverAt int
 }
@@ -191,6 +192,7 @@ func (v *View) Err() error { return v.broken }
 
 func (v *View) redraw() {
 	v.dirty = true
+	v.awaited = 0
 	v.tick()
 }
 
@@ -261,12 +263,33 @@ func (v *View) seen() bool {
 	return c != nil && (c.Content() == fyne.CanvasObject(v) || d.AbsolutePositionForObject(v) != fyne.Position{})
 }
 
+// unpainted is how long a view waits for Fyne to paint it for the first time: until then it has no canvas.
+const unpainted = 2 * time.Second
+
+// await keeps the clock going for a view that was asked to draw before Fyne knows it, and reports whether that is so.
+func (v *View) await() bool {
+	if !v.active || v.run == nil || fyne.CurrentApp().Driver().CanvasForObject(v) != nil {
+		v.awaited = 0
+		return false
+	}
+	now := v.clock()
+	if v.awaited == 0 {
+		v.awaited = now + unpainted
+	}
+	if now >= v.awaited {
+		return false
+	}
+	v.start()
+	return true
+}
+
 // tick draws a frame when one is due, and keeps the clock going while something moves.
 func (v *View) tick() {
-	if v.drawing || !v.seen() || !v.prepare() {
-		if !v.drawing {
-			v.stop()
-		}
+	if v.drawing || v.await() {
+		return
+	}
+	if !v.seen() || !v.prepare() {
+		v.stop()
 		return
 	}
 	now := v.clock()
