@@ -421,8 +421,13 @@ func (l *shellLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	put(s.draw, rail+1, top, 240, bottom-top)
 	put(s.welcome.content, rail+1, top, w-rail-1, bottom-top)
 	put(s.large.Content(), 0, 0, w, bottom)
+	show(s.rails, !s.large.Open())
+	show(objects[4], !s.large.Open())
 	if tl := s.timeline(); s.large.Open() && tl != nil {
 		put(tl, 0, bottom+1, w, line-1)
+		put(objects[6], 0, bottom, w, 1)
+		put(objects[7], 0, h-status, w, 1)
+		put(s.bottom, 0, h-status, w, status)
 		s.large.Align(tl.Track())
 	}
 	bw := min(w-rail-40, 560)

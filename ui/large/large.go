@@ -52,6 +52,8 @@ type Canvas struct {
 	id          string
 	step, seen  int
 	left, right float32 // of the time line's track
+	chosen      bool    // a person has used the switch
+	shaping     bool
 	hasText     bool
 	hasPicture  bool
 }
@@ -59,7 +61,10 @@ type Canvas struct {
 // New makes the page, closed. shut is called by its close button.
 func New(env parts.Env, shut func()) *Canvas {
 	c := &Canvas{env: env, step: -1, seen: -1}
-	c.segment = widgets.NewSegment([]string{"Tokens", "Confidence", "Order", "Entropy"}, func(int) { c.color() })
+	c.segment = widgets.NewSegment([]string{"Tokens", "Confidence", "Order", "Entropy"}, func(int) {
+		c.chosen = !c.shaping
+		c.color()
+	})
 	c.text, c.picture = panel.New(env.Stage()), panel.New(env.Stage())
 	c.text.SetText(glview.AutoText)
 	c.text.SetPicture(false)
@@ -96,7 +101,6 @@ func New(env parts.Env, shut func()) *Canvas {
 	c.facts = parts.Caption("").Wrapped()
 	c.numbers = parts.VStack(4, 12, 12, c.facts)
 	c.foot = parts.NewBox(theme.ColorCanvas, 0, nil)
-	c.segment.SetSelected(1)
 	c.root = container.New(&pageLayout{c}, parts.NewBox(fynetheme.ColorNameBackground, 0, nil), c.head, c.textBox, c.pics, c.foot, c.side, c.heat, c.numbers,
 		parts.HLine(), parts.HLine())
 	c.root.Hide()
@@ -221,6 +225,11 @@ func (c *Canvas) shape(v *state.View) {
 	c.hasText = n > 2 || !c.hasPicture // two are the marks around a picture
 	show(c.textBox, c.hasText)
 	show(c.pics, c.hasPicture)
+	if !c.chosen { // words in the colours of their confidence, a picture as it is
+		c.shaping = true
+		c.segment.SetSelected(map[bool]int{true: 1, false: 0}[c.hasText])
+		c.shaping = false
+	}
 	c.color()
 	c.root.Refresh()
 }

@@ -60,6 +60,7 @@ type View struct {
 	buffers [3]*image.RGBA
 	next    int
 	frame   glview.Frame
+	runs    int  // how many were set: frames of earlier ones are not shown
 	drawing bool // the painter has frame and a buffer
 	dirty   bool
 	broken  error
@@ -102,6 +103,11 @@ func (v *View) SetRun(r *run.Run) {
 		v.step = r.Len()
 	}
 	v.scene = nil
+	v.runs++
+	if r == nil || r.Started() == nil { // nothing stays of the run before
+		v.image.Image = image.NewRGBA(image.Rect(0, 0, 1, 1))
+		v.image.Refresh()
+	}
 	v.redraw()
 }
 
@@ -326,7 +332,11 @@ func (v *View) paint() {
 	}
 	// Three buffers: one is shown, one may still be uploaded, one is drawn into.
 	v.next = (v.next + 1) % len(v.buffers)
+	of := v.runs
 	present := func(err error) {
+		if v.runs != of {
+			return
+		}
 		if err != nil {
 			v.fail(err)
 			return
@@ -345,7 +355,7 @@ func (v *View) paint() {
 			v.drawing = false
 			present(err)
 			if v.dirty {
-				v.tick()
+				v.Wake()
 			}
 		})
 	})

@@ -189,6 +189,9 @@ func TestFollowsThemeAndView(t *testing.T) {
 	}
 	v.SetRun(nil)
 	v.SetStep(3, true)
+	if b := v.image.Image.Bounds(); b.Dx() != 1 {
+		t.Errorf("a view of nothing still shows %v", b)
+	}
 	if v.Err() != nil {
 		t.Fatal(v.Err())
 	}
