@@ -52,7 +52,7 @@ var _ engine.Process = (*Masked)(nil)
 
 // Steps implements [engine.Process]. It changes seq in place and yields after every forward pass, on the caller's
 // goroutine. When the caller breaks, or ctx ends, seq is what the yielded steps made of it. ctx is checked before each
-// pass. A guided pass counts as two.
+// pass. A guided pass counts as two. A step after one that changed nothing needs no pass and counts none.
 //
 // Options used: Steps, Block, Schedule, Temperature, TopP, TopK, Guidance, Seed, Cache, StopAtEnd, EndPenalty, BanEnd,
 // Ban, Alternatives. Zero Steps unmask one position a pass; zero Block is the model's block length, or one block. With
@@ -110,6 +110,7 @@ type run struct {
 	polished           int  // passes of this block that began without a mask
 
 	// Memory that is reused from step to step.
+	logits     engine.Logits // of the last pass
 	input      engine.Input
 	lens       [2]int
 	want       []int
@@ -240,19 +241,25 @@ func (r *run) pass(ctx context.Context, b *block, i int) (engine.Step, error) {
 	return step, nil
 }
 
-// predict evaluates the network and picks a candidate at each position that the step may change.
+// predict evaluates the network and picks a candidate at each position that the step may change. A network that does not
+// see the time predicts the same where nothing has changed: then the last pass serves again, with new noise.
 func (r *run) predict(ctx context.Context, b *block, i int) (*engine.Prediction, error) {
-	r.candidates(b)
-	r.rows()
-	if r.spec.Block > 0 {
-		r.input.Block, r.input.Origin = r.o.Block, r.origin(b.answer)
+	logits := r.logits
+	if i == 0 || r.changed || logits == nil || r.Quirks.EveryStep {
+		r.candidates(b)
+		r.rows()
+		if r.spec.Block > 0 {
+			r.input.Block, r.input.Origin = r.o.Block, r.origin(b.answer)
+		}
+		r.reuse(b, i)
+		r.logits = nil
+		var err error
+		if logits, err = r.Model.Forward(ctx, r.input); err != nil {
+			return nil, err
+		}
+		r.logits = logits
+		r.nfe += r.input.Rows()
 	}
-	r.reuse(b, i)
-	logits, err := r.Model.Forward(ctx, r.input)
-	if err != nil {
-		return nil, err
-	}
-	r.nfe += r.input.Rows()
 	r.pick.Seed = mix(r.o.Seed, 2*uint64(r.index))
 	r.pick.Allow = r.allowed(b.span.Modality)
 	p := &r.prediction

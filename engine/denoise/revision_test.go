@@ -82,3 +82,22 @@ func TestPolish(t *testing.T) {
 		}
 	}
 }
+
+// TestUnchanged checks that a step after one that changed nothing makes no pass, and draws anew all the same.
+func TestUnchanged(t *testing.T) {
+	f := &fake{keep: true}
+	seq := answer(2, 6)
+	// One position in sixty steps: most coins fall the other way.
+	m := &Masked{Model: f, Sampler: sampler(t, "ancestral", nil), BlockSteps: 60}
+	steps := collect(t, m, seq, engine.Options{Steps: 60, Temperature: 1})
+	idle := 0
+	for _, s := range steps {
+		if len(s.Changes) == 0 {
+			idle++
+		}
+	}
+	last := steps[len(steps)-1]
+	if idle == 0 || len(f.inputs) != last.NFE || last.NFE >= len(steps) {
+		t.Errorf("%d steps, %d of them without a change, %d passes, NFE %d", len(steps), idle, len(f.inputs), last.NFE)
+	}
+}
