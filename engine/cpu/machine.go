@@ -1,10 +1,8 @@
 package cpu
 
 import (
-	"bytes"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -20,21 +18,3 @@ var processorName = sync.OnceValue(func() string {
 	}
 	return runtime.GOARCH
 })
-
-// freeMemory is the memory that the system can give without swapping, bytes; 0 where it does not say.
-func freeMemory() int64 {
-	info, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	_, rest, ok := bytes.Cut(info, []byte("MemAvailable:"))
-	if !ok {
-		return 0
-	}
-	field, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(" "))
-	kb, err := strconv.ParseInt(string(field), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kb << 10
-}

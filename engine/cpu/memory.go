@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"unsafe"
@@ -130,15 +129,14 @@ func (m *memory) header() *array {
 	return a
 }
 
-// take returns n zeroed floats of scratch.
+// take returns n zeroed floats of scratch; n is a multiple of a cache line.
 func (m *memory) take(n int) []float32 {
-	n = (n + lineFloats - 1) &^ (lineFloats - 1)
 	for m.chunk < len(m.chunks) && m.used+n > len(m.chunks[m.chunk]) {
 		m.chunk++
 		m.used = 0
 	}
 	if m.chunk == len(m.chunks) {
-		m.chunks = append(m.chunks, alignedFloats(max(n, minChunk, 2*m.size())))
+		m.chunks = append(m.chunks, alignedFloats(m.growth(n)))
 		m.used = 0
 	}
 	s := m.chunks[m.chunk][m.used : m.used+n : m.used+n]
@@ -146,6 +144,21 @@ func (m *memory) take(n int) []float32 {
 	clear(s)
 	return s
 }
+
+// fits reports whether n floats need no new chunk.
+func (m *memory) fits(n int) bool {
+	used := m.used
+	for i := m.chunk; i < len(m.chunks); i++ {
+		if used+n <= len(m.chunks[i]) {
+			return true
+		}
+		used = 0
+	}
+	return false
+}
+
+// growth is the size of a new chunk for n floats.
+func (m *memory) growth(n int) int { return max(n, minChunk, m.size()/2) }
 
 // size is the number of floats in all chunks.
 func (m *memory) size() int {
@@ -174,7 +187,11 @@ func (b *Backend) Alloc(dt tensor.DType, shape ...int) tensor.Tensor {
 	switch {
 	case floats == 0:
 	case len(b.mem.marks) > 0:
-		mem = b.mem.take(floats)
+		n := roundUp(floats, lineFloats)
+		if !b.mem.fits(n) && !b.room(4*int64(b.mem.growth(n)), "scratch memory") {
+			return a
+		}
+		mem = b.mem.take(n)
 	case !b.room(int64(size), "a tensor"):
 		return a
 	default:
@@ -192,12 +209,19 @@ func (b *Backend) room(size int64, what string) bool {
 	if size < checkFrom {
 		return true
 	}
-	if free := freeMemory(); free > 0 && size > free {
+	free := freeMemory()
+	if free == 0 {
+		free = unknownMemory
+	}
+	if size > free {
 		b.fail(&engine.MemoryError{What: what, Need: size, Have: free})
 		return false
 	}
 	return true
 }
+
+// unknownMemory bounds a tensor where the system does not say what is free.
+const unknownMemory = math.MaxInt >> (1 + 26*(^uint(0)>>63)) // 64 GiB, or 1 GiB where an int has 32 bits
 
 // Mark implements [tensor.Backend].
 func (b *Backend) Mark() int {
@@ -237,103 +261,6 @@ func alignedFloats(n int) []float32 {
 		off = int(4*lineFloats-r) / 4
 	}
 	return s[off : off+n : off+n]
-}
-
-// Upload implements [tensor.Backend].
-func (b *Backend) Upload(dst tensor.Tensor, src []byte, from tensor.DType) {
-	d := own(dst)
-	if b.err != nil {
-		return
-	}
-	if len(src) != d.len()*from.Size() {
-		wrong("upload", "%d bytes of %v for shape %v", len(src), from, d.shape)
-	}
-	switch {
-	case d.dt == from:
-		copy(d.raw, src)
-	case d.dt == tensor.F32:
-		widen(d.f, src, from)
-	default:
-		wrong("upload", "%v to %v", from, d.dt)
-	}
-}
-
-// Download implements [tensor.Backend].
-func (b *Backend) Download(dst []float32, src tensor.Tensor) {
-	s := own(src)
-	if b.err != nil {
-		return
-	}
-	if len(dst) != s.len() {
-		wrong("download", "%d floats of shape %v", len(dst), s.shape)
-	}
-	if s.dt == tensor.F32 {
-		copy(dst, s.f)
-		return
-	}
-	widen(dst, s.raw, s.dt)
-}
-
-// widen converts little-endian elements to f32.
-func widen(dst []float32, src []byte, from tensor.DType) {
-	switch from {
-	case tensor.F32:
-		if littleEndian && len(dst) > 0 {
-			copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), src)
-			return
-		}
-		for i := range dst {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
-		}
-	case tensor.BF16:
-		for i := range dst {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
-		}
-	case tensor.F16:
-		for i := range dst {
-			dst[i] = halfToFloat(binary.LittleEndian.Uint16(src[2*i:]))
-		}
-	case tensor.I8:
-		for i := range dst {
-			dst[i] = float32(int8(src[i]))
-		}
-	case tensor.U8:
-		for i := range dst {
-			dst[i] = float32(src[i])
-		}
-	case tensor.I32:
-		for i := range dst {
-			dst[i] = float32(int32(binary.LittleEndian.Uint32(src[4*i:])))
-		}
-	default:
-		wrong("convert", "%v", from)
-	}
-}
-
-// littleEndian says that memory and files agree on the order of bytes.
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-
-// halfToFloat widens an IEEE 754 half.
-func halfToFloat(h uint16) float32 {
-	sign, exp, man := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
-	switch {
-	case exp == 31:
-		return math.Float32frombits(sign | 0x7f800000 | man<<13)
-	case exp != 0:
-		return math.Float32frombits(sign | (exp+112)<<23 | man<<13)
-	default:
-		v := float32(man) * (1.0 / (1 << 24))
-		return math.Float32frombits(sign | math.Float32bits(v))
-	}
-}
-
-// roundBF16 rounds to the nearest bf16, ties to even; NaN stays NaN.
-func roundBF16(f float32) uint16 {
-	u := math.Float32bits(f)
-	if u&0x7fffffff > 0x7f800000 {
-		return uint16(u>>16) | 0x40
-	}
-	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }
 
 // own returns the array behind t.
@@ -387,5 +314,3 @@ func sameShape(op string, a, b *array) {
 		}
 	}
 }
-
-func fromBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }

@@ -45,7 +45,12 @@ func memory(h *harness) {
 	if !panics(func() { keep.Rows(2, 4) }) || !panics(func() { keep.Reshape(7) }) {
 		h.Error("slices outside a tensor did not panic")
 	}
-	// More than any machine has is an error that is kept, not a crash.
+	// More than any machine has is an error that is kept, not a crash; of scratch too.
+	defer h.b.Release(h.b.Mark())
+	h.b.Alloc(tensor.F32, 1<<20, 1<<20)
+	if h.b.Err() == nil {
+		h.Error("a scratch tensor of 4 TiB gave no error")
+	}
 	h.b.Alloc(tensor.F32, math.MaxInt32, math.MaxInt32)
 	if h.b.Err() == nil {
 		h.Error("an impossible tensor gave no error")
