@@ -411,6 +411,11 @@ func TestAnimations(t *testing.T) {
 	unmask(t, "", "replay", "--recorded", "chat.unmask", "-o", "chat.gif").want(t, exitDone, "chat.gif")
 	unmask(t, "", "replay", "boat.png", "-o", "boat-sheet.png").want(t, exitDone)
 	unmask(t, "", "replay", "--recorded", "boat.png", "-o", "recorded.gif").want(t, exitDone)
+	unmask(t, "", "replay", "--recorded", "boat.png", "-o", "small.gif", "--width", "200", "--fps", "5", "--light").want(t, exitDone)
+	if g := readGIF(t, "small.gif"); g.Config.Width != 200 {
+		t.Errorf("small.gif is %d pixels wide", g.Config.Width)
+	}
+	unmask(t, "", "replay", "--recorded", "boat.png", "-o", "x.gif", "--width", "9").want(t, exitUsage, "[64, 2048]")
 	for _, name := range []string{"direct.gif", "boat.gif", "chat.gif", "recorded.gif"} {
 		g := readGIF(t, name)
 		if len(g.Image) < 12 || g.Config.Width < 100 || g.Config.Height < 40 {

@@ -109,5 +109,5 @@ func (c *call) demoRun(ctx context.Context, m *model, dir string, task engine.Ta
 			return err
 		}
 	}
-	return write(name+".gif", func(w io.Writer) error { return writeAnimation(w, out.run, c.cfg) })
+	return write(name+".gif", func(w io.Writer) error { return writeAnimation(w, out.run, c.cfg, film{}) })
 }

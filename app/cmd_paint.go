@@ -92,7 +92,7 @@ func (c *call) finishPicture(o *outcome) error {
 		o.path = c.output
 	}
 	if c.animates() {
-		write = func(w io.Writer) error { return writeAnimation(w, o.run, c.cfg) }
+		write = func(w io.Writer) error { return writeAnimation(w, o.run, c.cfg, film{}) }
 	}
 	if err := writeFile(o.path, write); err != nil {
 		return err

@@ -12,7 +12,10 @@ import (
 	"unmask/engine/trace"
 )
 
-type replayFlags struct{ recorded bool }
+type replayFlags struct {
+	recorded bool
+	film     film
+}
 
 func cmdReplay() *command {
 	return &command{
@@ -29,6 +32,7 @@ model, and tokens, steps and picture are compared: exit code 0 when all are equa
 			f := &replayFlags{}
 			c.own = f
 			c.fs.BoolVar(&f.recorded, "recorded", false, "do not run anything: export or show what the file holds")
+			f.film.flags(c.fs)
 		},
 		run: runReplay,
 	}
@@ -88,7 +92,7 @@ func runReplay(ctx context.Context, c *call) error {
 		shown = again
 	}
 	if c.output != "" {
-		if err := c.export(shown); err != nil {
+		if err := c.export(shown, f.film); err != nil {
 			return err
 		}
 		r.Output = c.output
@@ -160,7 +164,7 @@ func difference(rec, again *trace.Run) string {
 }
 
 // export writes the animation or the sheet of a run.
-func (c *call) export(o *outcome) error {
+func (c *call) export(o *outcome, look film) error {
 	if o.run.Started() == nil {
 		return errors.New("there is nothing to export")
 	}
@@ -169,9 +173,9 @@ func (c *call) export(o *outcome) error {
 	}
 	return writeFile(c.output, func(w io.Writer) error {
 		if strings.EqualFold(filepath.Ext(c.output), ".png") {
-			return writeSheet(w, o.run, c.cfg)
+			return writeSheet(w, o.run, c.cfg, look)
 		}
-		return writeAnimation(w, o.run, c.cfg)
+		return writeAnimation(w, o.run, c.cfg, look)
 	})
 }
 

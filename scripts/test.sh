@@ -67,19 +67,25 @@ split() {
 	cut -d' ' -f1 build/packages | sort | comm -23 - build/heavy >build/pure
 }
 
+# fuzz runs every fuzz target of the repository, two at a time on one core each.
 fuzz() {
-	local time=${FUZZTIME:-10s} target pkg
-	grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' app engine ui 2>/dev/null | sort -u >build/fuzz || true
-	while IFS=: read -r file _ func; do
-		target=${func#func }
-		pkg=./$(dirname "$file")
-		if ! go test $tags -run='^$' -fuzz="^$target\$" -fuzztime="$time" -fuzzminimizetime=1x "$pkg" >build/fuzz.out 2>&1; then
-			cat build/fuzz.out
-			return 1
-		fi
-		printf '   %-40s %s\n' "$pkg $target" "$(grep -oE 'execs: [0-9]+' build/fuzz.out | tail -1)"
-	done <build/fuzz
+	grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' app engine ui | sed -E 's/^(.*)\/[^/]*:[0-9]+:func (Fuzz.*)$/.\/\1 \2/' | sort -u >build/fuzz
+	xargs -P 2 -L 1 bash -c 'one_fuzz "$@"' _ <build/fuzz
 }
+
+one_fuzz() {
+	local pkg=$1 target=$2 out
+	out=$(mktemp)
+	if go test -tags=migrated_fynedo -run='^$' -fuzz="^$target\$" -fuzztime="${FUZZTIME:-10s}" -fuzzminimizetime=1x -parallel=1 "$pkg" >"$out" 2>&1; then
+		printf '   %-50s %s\n' "$pkg $target" "$(grep -oE 'execs: [0-9]+' "$out" | tail -1)"
+		rm -f "$out"
+	else
+		cat "$out"
+		rm -f "$out"
+		return 1
+	fi
+}
+export -f one_fuzz
 
 stage "gofmt" formatted
 stage "build" go build $tags -buildvcs=false -o unmask ./app
