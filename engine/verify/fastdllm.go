@@ -89,6 +89,7 @@ func verifyFastRun(ctx context.Context, f *folder, n *network, name string, r te
 		return fmt.Errorf("nfe or forward_calls is missing")
 	}
 	f.same(prefix+"nfe", []int{len(ranges) / 2, len(ranges) / 2}, []int{*r.NFE, *r.Calls}, []int{2})
+	f.same(prefix+"gumbel_draws", []int{len(f.names(prefix + "gumbel_uniform."))}, []int{r.Draws}, []int{1})
 	var want []int
 	for _, x := range r.Ranges {
 		want = append(want, x[0], x[1])

@@ -73,7 +73,7 @@ type llada2Run struct {
 	Widths    []int            `json:"widths"`
 	Masked    [][]int          `json:"masked_before_each_call"`
 	Draws     []string         `json:"draws"`
-	Text      json.RawMessage  `json:"text"`
+	Text      *string          `json:"text"`
 	Same      bool             `json:"same_in_float64"`
 	Gap       *float64         `json:"smallest_topk_gap"`
 }
@@ -327,4 +327,14 @@ func (d *llada2Rows) output(states [][][]int, prompt int) {
 		got = append(got, final...)
 	}
 	d.f.equal(d.prefix+"output", got)
+	if d.r.Text == nil {
+		return
+	}
+	var words []engine.Token
+	for _, t := range toTokens(got) {
+		if !d.tok.IsSpecial(t) {
+			words = append(words, t)
+		}
+	}
+	d.f.text(d.prefix+"text", token.Text(d.tok.AppendText(nil, words...)), *d.r.Text)
 }
