@@ -103,6 +103,11 @@ func verifyLLaDARun(ctx context.Context, f *folder, n *network, name string, raw
 	if err != nil {
 		return err
 	}
+	return replayLLaDARun(ctx, f, n, name, r)
+}
+
+// replayLLaDARun checks a run of LLaDA's sampler.
+func replayLLaDARun(ctx context.Context, f *folder, n *network, name string, r textRun) error {
 	prefix := "run." + name + "."
 	b, err := f.batch(prefix+"prompt", prefix+"attention_mask")
 	if err != nil {

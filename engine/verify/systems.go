@@ -11,6 +11,7 @@ var systems = []system{
 	{"dllm-a2d-qwen3-bd3lm", verifyBD3LM},
 	{"llada2-mini", verifyLLaDA2},
 	{"fast-dllm", verifyFastDLLM},
+	{"d1", verifyD1},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
 	{"showo-sampling", verifyShowo},

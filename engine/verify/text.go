@@ -38,11 +38,14 @@ type textRun struct {
 	Version    string       `json:"version"`
 	Checkpoint string       `json:"checkpoint"`
 	Raises     string       `json:"raises"`
+	Model      string       `json:"model"` // what d1's runs call their adapter
 	// Facts about the recording that a replay does not need.
 	Same        bool     `json:"same_in_float64"`
 	SmallestGap *float64 `json:"smallest_topk_gap"`
 	ArgmaxGap   *float64 `json:"min_argmax_gap"`
 	TopKGap     *float64 `json:"min_topk_gap"`
+
+	blockSteps int // passes of every block, where they are not shared out
 }
 
 // decodeRun reads a run's settings.
@@ -169,7 +172,7 @@ func (r textRun) loop(net *replay, prompt int, quirks denoise.Quirks) (*denoise.
 		return nil, err
 	}
 	return &denoise.Masked{
-		Model: net, Sampler: s, Quirks: quirks,
+		Model: net, Sampler: s, Quirks: quirks, BlockSteps: r.blockSteps,
 		Answer: engine.Span{Lo: prompt, Hi: prompt + r.Length},
 	}, nil
 }

@@ -3,6 +3,7 @@ package weights
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -55,17 +56,9 @@ func openAdapter(dir string) (*Set, error) {
 	bad := func(item, format string, args ...any) error {
 		return &engine.FormatError{Format: "adapter", Path: filepath.Join(dir, adapterConfig), Item: item, Reason: fmt.Sprintf(format, args...)}
 	}
-	data, err := readSmall(os.DirFS(dir), adapterConfig, dir)
+	c, err := readPEFT(dir)
 	if err != nil {
 		return nil, err
-	}
-	var c peft
-	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, &engine.FormatError{Format: "adapter", Path: filepath.Join(dir, adapterConfig), Err: err}
-	}
-	if c.Type != "LORA" || c.DoRA {
-		return nil, &engine.FormatError{Format: "adapter", Path: filepath.Join(dir, adapterConfig), Item: "peft_type",
-			Err: &engine.UnsupportedError{What: fmt.Sprintf("type %q, use_dora %v", c.Type, c.DoRA), Have: "LORA without DoRA"}}
 	}
 	if c.Base == "" {
 		return nil, bad("base_model_name_or_path", "is missing")
@@ -80,11 +73,42 @@ func openAdapter(dir string) (*Set, error) {
 	if found == "" {
 		return nil, bad("base_model_name_or_path", "%q is no folder, neither there nor beside the adapter: put the model there", c.Base)
 	}
-	base, err := OpenDir(found)
+	return OpenAdapted(found, dir)
+}
+
+// OpenAdapted opens the model in folder base as the PEFT adapters in dirs change it, all of them together. The changes of
+// low rank add up; of tensors that were trained whole the last adapter's counts.
+func OpenAdapted(base string, dirs ...string) (*Set, error) {
+	s, err := OpenDir(base)
 	if err != nil {
-		return nil, fmt.Errorf("base of adapter %s: %w", dir, err)
+		return nil, fmt.Errorf("base of adapters %q: %w", dirs, err)
 	}
-	return base.adapt(dir, c)
+	for _, dir := range dirs {
+		c, err := readPEFT(dir)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		if s, err = s.adapt(dir, c); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// readPEFT reads an adapter's configuration and refuses what [Set.adapt] cannot apply.
+func readPEFT(dir string) (c peft, err error) {
+	data, err := readSmall(os.DirFS(dir), adapterConfig, dir)
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, &engine.FormatError{Format: "adapter", Path: filepath.Join(dir, adapterConfig), Err: err}
+	}
+	if c.Type != "LORA" || c.DoRA {
+		return c, &engine.FormatError{Format: "adapter", Path: filepath.Join(dir, adapterConfig), Item: "peft_type",
+			Err: &engine.UnsupportedError{What: fmt.Sprintf("type %q, use_dora %v", c.Type, c.DoRA), Have: "LORA without DoRA"}}
+	}
+	return c, nil
 }
 
 // adapt lays the adapter in dir over s, which it takes over: on an error s is closed.
@@ -100,7 +124,9 @@ func (s *Set) adapt(dir string, c peft) (_ *Set, err error) {
 			_ = adapter.Close()
 		}
 	}()
-	s.loras = map[string]lora{}
+	if s.loras == nil {
+		s.loras = map[string][]lora{}
+	}
 	for _, name := range adapter.Names() {
 		t := adapter.tensors[name]
 		bad := func(format string, args ...any) error {
@@ -129,7 +155,7 @@ func (s *Set) adapt(dir string, c peft) (_ *Set, err error) {
 			if n, k := l.shape(); len(w.Shape) != 2 || w.Shape[0] != n || w.Shape[1] != k {
 				return nil, bad("changes [%d %d], %q is %v", n, k, w.Name, w.Shape)
 			}
-			s.loras[w.Name] = l
+			s.loras[w.Name] = append(s.loras[w.Name], l)
 			continue
 		}
 		// A tensor that was trained whole: a bias, or a module of modules_to_save.
@@ -140,7 +166,7 @@ func (s *Set) adapt(dir string, c peft) (_ *Set, err error) {
 		t.Name = target
 		s.tensors[target] = t
 	}
-	s.adapter, s.path = adapter, dir
+	s.adapters, s.path = append(s.adapters, adapter), dir
 	return s, nil
 }
 

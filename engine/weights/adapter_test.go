@@ -196,3 +196,37 @@ func TestApplyLoRA(t *testing.T) {
 		t.Errorf("rounded to %v, %v", values, err)
 	}
 }
+
+// TestAdaptersAddUp lays two adapters over one model: the change of a tensor is the sum of both changes.
+func TestAdaptersAddUp(t *testing.T) {
+	base := filepath.Join(golden, "llada")
+	sft, rl := filepath.Join(golden, "d1", "adapter_sft"), filepath.Join(golden, "d1", "adapter_rl")
+	var got [4][]float32
+	for i, dirs := range [][]string{nil, {sft}, {rl}, {sft, rl}} {
+		s, err := OpenAdapted(base, dirs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		x, err := s.Tensor("model.transformer.blocks.0.q_proj.weight")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[i], err = x.Floats(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	moved := 0
+	for i, both := range got[3] {
+		want := float64(got[1][i]) + float64(got[2][i]) - float64(got[0][i])
+		if math.Abs(float64(both)-want) > 1e-6 {
+			t.Fatalf("element %d: %g, want %g", i, both, want)
+		}
+		if got[1][i] != got[0][i] && got[2][i] != got[0][i] {
+			moved++
+		}
+	}
+	if moved < len(got[3])/2 {
+		t.Errorf("both adapters change only %d of %d elements", moved, len(got[3]))
+	}
+}

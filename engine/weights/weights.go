@@ -38,20 +38,20 @@ var Formats = []Format{
 
 // Set is an open checkpoint. Its methods are safe for concurrent use until Close.
 type Set struct {
-	format  string
-	path    string // for messages
-	fsys    fs.FS
-	open    func(name string) (*blob, error)
-	blobs   []*blob
-	names   []string
-	tensors map[string]Tensor
-	origin  map[string]string // tensor to file
-	bytes   int64
-	root    string // folder of fsys
-	adapter *Set   // laid over this set, or nil
-	loras   map[string]lora
-	lazy    map[string]func(Tensor) Tensor // makes the tensor from what is stored
-	files   map[string][]byte              // made from metadata; they hide those of fsys
+	format   string
+	path     string // for messages
+	fsys     fs.FS
+	open     func(name string) (*blob, error)
+	blobs    []*blob
+	names    []string
+	tensors  map[string]Tensor
+	origin   map[string]string // tensor to file
+	bytes    int64
+	root     string // folder of fsys
+	adapters []*Set // laid over this set
+	loras    map[string][]lora
+	lazy     map[string]func(Tensor) Tensor // makes the tensor from what is stored
+	files    map[string][]byte              // made from metadata; they hide those of fsys
 
 	once sync.Once
 	hash string
@@ -223,8 +223,11 @@ func (s *Set) Tensor(name string) (Tensor, error) {
 	if make, ok := s.lazy[name]; ok {
 		t = make(t)
 	}
-	if l, ok := s.loras[name]; ok {
-		return l.apply(t)
+	for _, l := range s.loras[name] {
+		var err error
+		if t, err = l.apply(t); err != nil {
+			return t, err
+		}
 	}
 	return t, nil
 }
@@ -259,8 +262,8 @@ func (s *Set) Sub(name string) (*Set, error) {
 func (s *Set) Hash() string {
 	s.once.Do(func() {
 		blobs := slices.Clone(s.blobs)
-		if s.adapter != nil {
-			blobs = append(blobs, s.adapter.blobs...)
+		for _, a := range s.adapters {
+			blobs = append(blobs, a.blobs...)
 		}
 		slices.SortFunc(blobs, func(a, b *blob) int { return strings.Compare(a.name, b.name) })
 		var list strings.Builder
@@ -286,9 +289,9 @@ func (s *Set) Close() error {
 	for _, b := range s.blobs {
 		errs = append(errs, b.close())
 	}
-	if s.adapter != nil {
-		errs = append(errs, s.adapter.Close())
+	for _, a := range s.adapters {
+		errs = append(errs, a.Close())
 	}
-	s.blobs, s.tensors, s.names, s.adapter = nil, nil, nil, nil
+	s.blobs, s.tensors, s.names, s.adapters = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
