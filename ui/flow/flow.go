@@ -1,8 +1,7 @@
-// Package flow lays the tokens of an answer out in lines so that nothing jumps: finished blocks are never laid out again,
-// a token moves only when a token before it on the same line grew, and a line never gives back to the one above. The places
-// of a run that goes do not depend on how its steps were grouped. A run that was done when its layout began, or whose
-// layout begins again because the width changed, has nothing to keep still: its lines are filled as well as they can be,
-// and every step of it stands on the places of the last.
+// Package flow lays the tokens of an answer out in lines so that nothing jumps while a run goes: finished blocks are never
+// laid out again, a token moves only when a token before it on the same line grew, and a line never gives back to the one
+// above. The places do not depend on how steps were grouped. When the run is done its lines are filled once, as text is
+// read, and every step of it then stands on the places of the last.
 package flow
 
 import (
@@ -18,7 +17,7 @@ import (
 type Options struct {
 	Width   float32 // of a line
 	Line    float32 // height of a line
-	Mask    float32 // width of a mask whose token is not known
+	Mask    float32 // width of a mask whose token is not known; less where the tokens of the prompt are narrower
 	Tick    float32 // width of an end token
 	Gap     float32 // between masks
 	Header  float32 // height of the line that stands for a folded thought
@@ -68,8 +67,8 @@ type Flow struct {
 	folded bool
 	lines  []int // by position from span.Lo: never falls while the run goes
 	done   int   // steps laid out; -1: none
-	filled bool  // the run was done when the layout began
-	final  bool
+	final  bool  // the run is done and its lines are filled
+	mask   float32
 	state  run.State
 	texts  []string
 	widths map[string]float32
@@ -112,7 +111,6 @@ func (f *Flow) Folded() bool { return f.folded }
 
 func (f *Flow) reset() {
 	f.done, f.final, f.lines = -1, false, f.lines[:0]
-	f.filled = f.run != nil && f.run.Done()
 	f.Items, f.Height, f.Rest, f.Thought = f.Items[:0], 0, 0, nil
 }
 
@@ -133,25 +131,40 @@ func (f *Flow) Update() bool {
 	if f.done == n && f.final == final {
 		return false
 	}
-	if f.filled {
+	if f.done < 0 {
+		f.mask = f.maskWidth()
+	}
+	if final {
+		clear(f.lines)
 		f.done, f.final = n, true
 		f.run.AtInto(&f.state, n)
 		f.layout(span, true)
 		return true
 	}
-	// Steps that came together are laid out one by one: the result must not depend on how they were grouped. The last one
-	// is laid out again when the run is done, without the end tokens.
+	// Steps that came together are laid out one by one: the result must not depend on how they were grouped.
 	for f.done < n {
 		f.done++
 		f.run.AtInto(&f.state, f.done)
-		f.layout(span, final && f.done == n)
+		f.layout(span, false)
 	}
-	if final && !f.final {
-		f.run.AtInto(&f.state, n)
-		f.layout(span, true)
-	}
-	f.final = final
 	return true
+}
+
+// maskWidth is the mean width of the prompt's tokens, which the answer's will be like, within half of o.Mask and o.Mask.
+func (f *Flow) maskWidth() float32 {
+	sum, n := float32(0), 0
+	st := f.run.Started()
+	for p, t := range st.Texts {
+		if t == "" || !st.Sequence.Fixed[p] || f.o.Special != nil && f.o.Special(t) || strings.ContainsRune(t, '\n') {
+			continue
+		}
+		sum += f.measure(strings.TrimSpace(t)) + f.spaces(len(t)-len(strings.TrimLeft(t, " ")))
+		n++
+	}
+	if n < 4 {
+		return f.o.Mask
+	}
+	return min(max(sum/float32(n)-f.o.Gap, f.o.Mask/2), f.o.Mask)
 }
 
 // piece is a token's text cut for lines.
@@ -221,7 +234,7 @@ func (f *Flow) piece(s *run.State, p int, text string, final bool) piece {
 	c := &s.Cells[p]
 	switch {
 	case c.Masked:
-		return piece{kind: Mask, width: f.o.Mask, space: f.o.Gap / 2, after: f.o.Gap / 2}
+		return piece{kind: Mask, width: f.mask, space: f.o.Gap / 2, after: f.o.Gap / 2}
 	case s.IsEnd(p) || c.AfterEnd && (text == "" || f.o.Special != nil && f.o.Special(text)):
 		return piece{kind: Tick, width: f.o.Tick, space: f.o.Gap / 2, after: f.o.Gap / 2, hidden: final}
 	case f.o.Special != nil && f.o.Special(text):

@@ -124,7 +124,7 @@ func TestGrouping(t *testing.T) {
 	}
 }
 
-// TestFilled: a run that was done before fills its lines better, and not at all differently after nothing happened.
+// TestFilled: the lines of a run that is done are filled, watched or not.
 func TestFilled(t *testing.T) {
 	grown, filled := New(options(260)), New(options(260))
 	r := new(run.Run)
@@ -146,9 +146,39 @@ func TestFilled(t *testing.T) {
 			t.Errorf("%q would have fitted behind %q", b.Text, a.Text)
 		}
 	}
-	last := append([]Item(nil), grown.Items...)
-	if grown.Update() || !reflect.DeepEqual(last, grown.Items) {
-		t.Error("a run that was watched moves after its end")
+	if !reflect.DeepEqual(filled.Items, grown.Items) {
+		t.Error("a run that was watched ends elsewhere than one that is loaded")
+	}
+	if grown.Update() {
+		t.Error("nothing new, but the layout says it changed")
+	}
+}
+
+// TestMaskWidth: masks are as wide as the prompt's tokens are on the average.
+func TestMaskWidth(t *testing.T) {
+	for _, c := range []struct {
+		prompt []string
+		want   float32
+	}{
+		{nil, 26}, {[]string{"a", " b"}, 26}, {[]string{"a", "b", "c", "d"}, 13},
+		{[]string{" abc", " de", "f", "ghi"}, (32+24+8+24)/4.0 - 5},
+		{[]string{"abcdefgh", "abcdefgh", "abcdefgh", "abcdefgh"}, 26},
+	} {
+		l := len(c.prompt) + 1
+		st := &engine.Started{Answer: engine.Span{Lo: l - 1, Hi: l}, Spec: engine.Spec{Mask: 1}, Texts: append(c.prompt, ""),
+			Sequence: &engine.Sequence{Tokens: make([]engine.Token, l), Fixed: make([]bool, l)}}
+		for p := range l {
+			st.Sequence.Fixed[p] = p < l-1
+			st.Sequence.Tokens[p] = 1
+		}
+		r := new(run.Run)
+		add(t, r, st)
+		f := New(options(300))
+		f.SetRun(r, engine.Span{})
+		f.Update()
+		if got := f.Items[0].W; got != c.want {
+			t.Errorf("%q: masks are %g wide, want %g", c.prompt, got, c.want)
+		}
 	}
 }
 
