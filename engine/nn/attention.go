@@ -74,9 +74,9 @@ func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache K
 
 // Block is one pre-norm transformer block: x += Attn(AttnNorm x); x += MLP(MLPNorm x).
 type Block struct {
-	AttnNorm RMSNorm
+	AttnNorm Norm
 	Attn     Attention
-	MLPNorm  RMSNorm
+	MLPNorm  Norm
 	MLP      FeedForward
 }
 

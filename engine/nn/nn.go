@@ -50,6 +50,31 @@ func LoadRMSNorm(l Loader, name string, n int, eps float32) RMSNorm {
 // Apply writes the normalised rows of x to dst; dst may be x.
 func (n RMSNorm) Apply(be tensor.Backend, dst, x tensor.Tensor) { be.RMSNorm(dst, x, n.W, n.Eps) }
 
+// Norm normalises the rows of x into dst; dst may be x.
+type Norm interface {
+	Apply(be tensor.Backend, dst, x tensor.Tensor)
+}
+
+// LayerNorm is (x - mean) / sqrt(variance + Eps) * W + B over rows.
+type LayerNorm struct {
+	W, B tensor.Tensor // [D]; B may be nil
+	Eps  float32
+}
+
+// LoadLayerNorm reads name+".weight" [n] and, with bias, name+".bias" [n].
+func LoadLayerNorm(l Loader, name string, n int, eps float32, bias bool) LayerNorm {
+	x := LayerNorm{W: l.Tensor(name+".weight", n), Eps: eps}
+	if bias {
+		x.B = l.Tensor(name+".bias", n)
+	}
+	return x
+}
+
+// Apply writes the normalised rows of x to dst; dst may be x.
+func (n LayerNorm) Apply(be tensor.Backend, dst, x tensor.Tensor) {
+	be.LayerNorm(dst, x, n.W, n.B, n.Eps)
+}
+
 // FeedForward is the second half of a transformer block. Apply overwrites h [T, D] with its output.
 type FeedForward interface {
 	Apply(be tensor.Backend, h tensor.Tensor)
@@ -74,5 +99,26 @@ func (m *SwiGLU) Apply(be tensor.Backend, h tensor.Tensor) {
 	m.Up.Apply(be, up, h)
 	be.SwiGLU(gate, gate, up)
 	m.Down.Apply(be, h, gate)
+	be.Release(mark)
+}
+
+// GELU is Down(gelu(Up h)), the feed-forward of BERT and of diffusion transformers.
+type GELU struct {
+	Up    Linear // [F, D]
+	Down  Linear // [D, F]
+	Width int    // F
+	Exact bool   // the erf form, as in BERT; else the tanh form
+
+	shape [2]int // [T, F]
+}
+
+// Apply implements [FeedForward].
+func (m *GELU) Apply(be tensor.Backend, h tensor.Tensor) {
+	mark := be.Mark()
+	m.shape = [2]int{h.Shape()[0], m.Width}
+	up := be.Alloc(tensor.F32, m.shape[:]...)
+	m.Up.Apply(be, up, h)
+	be.GELU(up, up, m.Exact)
+	m.Down.Apply(be, h, up)
 	be.Release(mark)
 }

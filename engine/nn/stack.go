@@ -13,9 +13,12 @@ import (
 type Stack struct {
 	Embed  tensor.Tensor // [V, D]
 	Blocks []Block
-	Norm   RMSNorm
+	Norm   Norm
 	Head   Linear // [V, D]
 	Config Config
+	// Condition, when not nil, sets the noise level sigma that the network is told, which starts at 0, and returns the
+	// vector that it becomes. It is for networks with a time input.
+	Condition func(sigma float64) []float32
 
 	be    tensor.Backend
 	watch func(name string, x tensor.Tensor)

@@ -238,6 +238,12 @@ func (s *spy) CountsItself() bool {
 	return ok && c.CountsItself()
 }
 
+// ReviewsCommitted implements [engine.Reviewer].
+func (s *spy) ReviewsCommitted() bool {
+	c, ok := s.Sampler.(engine.Reviewer)
+	return ok && c.ReviewsCommitted()
+}
+
 // path is what a run did: the sequence before the first step and after each, and the block of each step.
 type path struct {
 	states [][]engine.Token

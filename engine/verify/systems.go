@@ -12,6 +12,7 @@ var systems = []system{
 	{"llada2-mini", verifyLLaDA2},
 	{"fast-dllm", verifyFastDLLM},
 	{"d1", verifyD1},
+	{"mdlm", verifyMDLM},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
 	{"showo-sampling", verifyShowo},

@@ -100,6 +100,25 @@ func (b *Binder) Tensor(name string, shape ...int) tensor.Tensor {
 	return x
 }
 
+// Host is tensor name of exactly this shape in host memory, for what a model computes before it makes tensors of it. nil
+// when something is wrong with it.
+func (b *Binder) Host(name string, shape ...int) []float32 {
+	t, _, ok := b.take(name, shape...)
+	if !ok {
+		return nil
+	}
+	x, err := t.Floats()
+	if err != nil {
+		b.note(&b.wrong, err.Error())
+		return nil
+	}
+	b.count(t, int64(4*len(x)))
+	return x
+}
+
+// As is the arithmetic of products.
+func (b *Binder) As() tensor.DType { return b.as }
+
 // Ignore marks the tensors whose name starts with prefix as known and not needed.
 func (b *Binder) Ignore(prefix string) {
 	for _, n := range b.set.Names() {

@@ -241,6 +241,31 @@ func (s *Set) File(name string) ([]byte, error) {
 	return readSmall(s.fsys, name, s.path)
 }
 
+// Rename makes the set hold the tensors that names lists, each key by the name of its value, and no others. A value that the
+// set does not hold is left out. It is not safe for concurrent use, and nobody may have asked for a tensor before.
+func (s *Set) Rename(names map[string]string) {
+	tensors, lazy, loras := map[string]Tensor{}, map[string]func(Tensor) Tensor{}, map[string][]lora{}
+	s.names, s.bytes = s.names[:0], 0
+	for name, old := range names {
+		t, ok := s.tensors[old]
+		if !ok {
+			continue
+		}
+		t.Name = name
+		tensors[name] = t
+		if f, ok := s.lazy[old]; ok {
+			lazy[name] = f
+		}
+		if l, ok := s.loras[old]; ok {
+			loras[name] = l
+		}
+		s.names = append(s.names, name)
+		s.bytes += int64(len(t.Data))
+	}
+	slices.Sort(s.names)
+	s.tensors, s.lazy, s.loras = tensors, lazy, loras
+}
+
 // Sub opens the checkpoint in a folder of this one, such as "vq". A missing folder gives fs.ErrNotExist. The caller
 // closes it.
 func (s *Set) Sub(name string) (*Set, error) {
