@@ -221,6 +221,10 @@ func (w concepts) pictures(n int) []qualityItem {
 	for i := range n {
 		c, b := w.Concepts[(i*11+5)%len(w.Concepts)], w.Backgrounds[(i*3+1)%len(w.Backgrounds)]
 		scene := fmt.Sprintf("%s %s on a %s background", c.Article, c.Name, b.Name)
+		if i%2 == 1 { // two stickers
+			other := w.Concepts[(i*17+2)%len(w.Concepts)]
+			scene = fmt.Sprintf("%s %s and %s %s on a %s background", c.Article, c.Name, other.Article, other.Name, b.Name)
+		}
 		out = append(out, qualityItem{engine.TextToImage, scene, false, capital(scene) + "."})
 	}
 	return out
