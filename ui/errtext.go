@@ -36,7 +36,10 @@ func explain(err error) state.Trouble {
 		internal    *engine.PanicError
 		path        *fs.PathError
 	)
+	var told notice
 	switch {
+	case errors.As(err, &told):
+		return state.Trouble{Title: "About the history", Meaning: string(told)}
 	case errors.Is(err, context.Canceled):
 		return state.Trouble{Title: "Stopped", Meaning: "What was unmasked until then is kept."}
 	case errors.Is(err, engine.ErrNoModel):
@@ -92,6 +95,12 @@ func explain(err error) state.Trouble {
 		return state.Trouble{Title: "That did not work", Meaning: sentence(err.Error()), Retry: "Try again"}
 	}
 }
+
+// notice is something to tell a person that is written out already.
+type notice string
+
+// Error is the notice.
+func (n notice) Error() string { return string(n) }
 
 // sentence writes s with a capital and a full stop.
 func sentence(s string) string {

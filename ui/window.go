@@ -55,7 +55,7 @@ func Run(a fyne.App, cfg Config) {
 		w.win.Show()
 		w.begin()
 		if cfg.Notice != "" {
-			w.Note(cfg.Notice)
+			w.Dispatch(state.NotKept{Err: notice(cfg.Notice)})
 		}
 		if cfg.Shown != nil {
 			cfg.Shown()

@@ -36,7 +36,7 @@ type Button struct {
 	kind                      Kind
 	label                     string
 	icon                      fyne.Resource
-	height                    float32
+	height, pad               float32
 	on, over, focused, barred bool
 }
 
@@ -49,7 +49,7 @@ var (
 
 // NewButton makes a button 32 high, or 40 for [Run] and [Lime]. icon may be nil.
 func NewButton(kind Kind, label string, icon fyne.Resource, tapped func()) *Button {
-	b := &Button{kind: kind, label: label, icon: icon, OnTapped: tapped, height: theme.Control}
+	b := &Button{kind: kind, label: label, icon: icon, OnTapped: tapped, height: theme.Control, pad: buttonPad}
 	if kind == Run {
 		b.height = theme.MainAction
 	}
@@ -62,6 +62,9 @@ func (b *Button) High() *Button { b.height = theme.MainAction; return b }
 
 // Low makes b 32 high.
 func (b *Button) Low() *Button { b.height = theme.Control; return b }
+
+// Tight makes b narrower, for rows of many.
+func (b *Button) Tight() *Button { b.pad = 10; return b }
 
 // Set changes label and icon; the same ones cost nothing.
 func (b *Button) Set(label string, icon fyne.Resource) {
@@ -161,7 +164,7 @@ const (
 
 // MinSize implements [fyne.Widget].
 func (b *Button) MinSize() fyne.Size {
-	w := float32(2 * buttonPad)
+	w := 2 * b.pad
 	if b.label != "" {
 		w += fyne.MeasureText(b.label, theme.TextDense, b.style()).Width
 	}

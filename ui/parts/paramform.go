@@ -3,6 +3,7 @@ package parts
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,7 @@ func (f *ParamForm) Set(spec engine.Spec, task engine.Task, o engine.Options) {
 		f.build(settings)
 	}
 	changed := map[string]bool{}
-	for _, n := range state.Changed(state.Preset(spec, task, state.Balanced), o) {
+	for _, n := range state.Changed(state.Base(spec, task), o) {
 		changed[n] = true
 	}
 	for _, s := range settings {
@@ -269,38 +270,51 @@ func (h *hint) MouseMoved(*desktop.MouseEvent) {}
 // MouseOut implements [desktop.Hoverable].
 func (h *hint) MouseOut() { h.over(false) }
 
-// PresetBar chooses a preset of a task and resets what differs from the balanced one.
+// PresetBar chooses a preset of a task and resets what differs from the first one.
 type PresetBar struct {
 	env   Env
 	task  engine.Task
-	names []*Button
+	names []string
+	tabs  []*Button
 	Reset *Button
 	Row   *fyne.Container // the presets
 }
 
-// NewPresetBar makes the buttons; Reset stands apart, for the sheet's head.
+// NewPresetBar makes the bar; Reset stands apart, for the sheet's head.
 func NewPresetBar(env Env) *PresetBar {
-	b := &PresetBar{env: env}
-	var row []fyne.CanvasObject
-	for _, n := range state.Presets {
-		label := string(n[0]-'a'+'A') + n[1:]
-		t := NewButton(Normal, label, nil, func() { env.Dispatch(state.UsePreset{Task: b.task, Name: n}) })
-		b.names = append(b.names, t)
-		row = append(row, t)
-	}
-	b.Row = HStack(4, 0, 0, row...)
-	b.Reset = NewButton(Flat, "Reset", fynetheme.ContentUndoIcon(), func() { env.Dispatch(state.UsePreset{Task: b.task, Name: state.Balanced}) })
+	b := &PresetBar{env: env, Row: HStack(4, 0, 0)}
+	b.Reset = NewButton(Flat, "Reset", fynetheme.ContentUndoIcon(), func() {
+		if len(b.names) > 0 {
+			env.Dispatch(state.UsePreset{Task: b.task, Name: b.names[0]})
+		}
+	})
 	return b
 }
 
-// Set shows which preset the options o are, and how many differ from the balanced one.
+// Set shows which preset the options o are, and how many settings differ from the first one.
 func (b *PresetBar) Set(spec engine.Spec, task engine.Task, o engine.Options) {
-	b.task = task
-	at := state.PresetOf(spec, task, o)
-	for i, n := range state.Presets {
-		b.names[i].SetOn(n == at)
+	list := state.Presets(spec, task)
+	var names []string
+	for _, p := range list {
+		names = append(names, p.Name)
 	}
-	n := len(state.Changed(state.Preset(spec, task, state.Balanced), o))
+	if b.task != task || !slices.Equal(names, b.names) {
+		b.task, b.names, b.tabs = task, names, nil
+		b.Row.Objects = nil
+		for _, p := range list {
+			t := NewButton(Normal, p.Title, nil, func() { b.env.Dispatch(state.UsePreset{Task: task, Name: p.Name}) })
+			t.Hint, t.OnHint = p.Doc, b.env.Note
+			t.Tight()
+			b.tabs = append(b.tabs, t)
+			b.Row.Add(t)
+		}
+		b.Row.Refresh()
+	}
+	at := state.PresetOf(spec, task, o)
+	for i, t := range b.tabs {
+		t.SetOn(names[i] == at)
+	}
+	n := len(state.Changed(list[0].Options, o))
 	b.Reset.Set(fmt.Sprintf("Reset %d", n), fynetheme.ContentUndoIcon())
 	if n == 0 {
 		b.Reset.Hide()

@@ -3,49 +3,31 @@ package state
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"unmask/engine"
+	"unmask/engine/sample"
 )
 
 // HasHoles reports whether text asks for infill: it has a hole to fill.
 func HasHoles(text string) bool { return strings.Contains(text, engine.Hole) }
 
-// The names of the presets, in the order of the interface.
-const (
-	Fast     = "fast"
-	Balanced = "balanced"
-	Careful  = "careful"
-)
-
-// Presets lists the names of the presets in the order of the interface.
-var Presets = []string{Fast, Balanced, Careful}
-
-// Preset is the options of a task under a preset: Balanced is the model's own default; Fast makes half of the forward
-// passes, and for text stops as soon as candidates are sure (Fast-dLLM's threshold); Careful makes twice as many, one
-// token a pass at most.
-func Preset(spec engine.Spec, task engine.Task, name string) engine.Options {
+// Presets are the presets of a task, the model's own settings first; at least one, whatever the model says.
+func Presets(spec engine.Spec, task engine.Task) []engine.Preset {
+	if list := engine.Presets(spec, task); len(list) > 0 {
+		return list
+	}
 	o := spec.Defaults[task]
 	o.Params = maps.Clone(o.Params)
 	if o.Steps == 0 {
 		o.Steps = 16
 	}
-	text := !isPicture(task)
-	switch name {
-	case Fast:
-		if text {
-			o.Sampler, o.Params = "threshold", engine.Params{"threshold": 0.9}
-			break
-		}
-		o.Steps = max(1, o.Steps/2)
-	case Careful:
-		o.Steps *= 2
-		if text && o.Length > 0 {
-			o.Steps = min(o.Steps, o.Length)
-		}
-	}
-	return o
+	return []engine.Preset{{Name: "default", Title: "Recommended", Options: o}}
 }
+
+// Base are the options that a task starts with and that changes are counted against: its first preset.
+func Base(spec engine.Spec, task engine.Task) engine.Options { return Presets(spec, task)[0].Options }
 
 func isPicture(t engine.Task) bool {
 	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint
@@ -53,9 +35,9 @@ func isPicture(t engine.Task) bool {
 
 // PresetOf names the preset that o is, or "" when it is none.
 func PresetOf(spec engine.Spec, task engine.Task, o engine.Options) string {
-	for _, n := range []string{Balanced, Fast, Careful} {
-		if len(Changed(Preset(spec, task, n), o)) == 0 {
-			return n
+	for _, p := range Presets(spec, task) {
+		if len(Changed(p.Options, o)) == 0 {
+			return p.Name
 		}
 	}
 	return ""
@@ -83,21 +65,36 @@ func Changed(a, b engine.Options) []string {
 		}
 	}
 	if a.Sampler == b.Sampler {
-		for n, v := range b.Params {
-			if w, ok := a.Params[n]; !ok || w != v {
+		x, y := filled(a), filled(b)
+		for n, v := range y {
+			if x[n] != v {
 				out = append(out, "params."+n)
 			}
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 
-// settings are the options of the next run of task: what was set, else the balanced preset.
+// filled are the parameters of the sampler of o with every default filled in.
+func filled(o engine.Options) engine.Params {
+	e, err := sample.Find(o.Sampler)
+	if err != nil {
+		return o.Params
+	}
+	p, err := e.Fill(o.Params)
+	if err != nil {
+		return o.Params
+	}
+	return p
+}
+
+// settings are the options of the next run of task: what was set, else the first preset.
 func (s *State) settings(task engine.Task) engine.Options {
 	if o, ok := s.Settings[task]; ok {
 		return o
 	}
-	return Preset(s.Model.Spec, task, Balanced)
+	return Base(s.Model.Spec, task)
 }
 
 // Options are the options that the next run of a task will use, without its seed.

@@ -178,7 +178,11 @@ func updateSettings(s *State, m Msg) []Cmd {
 	case SetOptions:
 		set(m.Task, m.Options)
 	case UsePreset:
-		set(m.Task, Preset(s.Model.Spec, m.Task, m.Name))
+		for _, p := range Presets(s.Model.Spec, m.Task) {
+			if p.Name == m.Name {
+				set(m.Task, p.Options)
+			}
+		}
 	case SetRemember:
 		s.Remember = m.On
 	}

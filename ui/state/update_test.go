@@ -296,18 +296,30 @@ func TestSettingsOfAnotherModelAreDropped(t *testing.T) {
 }
 
 func TestChangedCountsSettings(t *testing.T) {
-	base := Preset(spec, engine.Chat, Balanced)
+	base := Base(spec, engine.Chat)
 	o := base
 	o.Seed, o.Previews, o.Alternatives, o.Cache = 7, true, 3, engine.CacheNone
 	if c := Changed(base, o); len(c) != 0 {
 		t.Errorf("%v counted as changed", c)
 	}
-	o.Steps, o.Temperature, o.Params = 48, .2, engine.Params{"x": 1}
-	if c := Changed(base, o); !slices.Equal(c, []string{"steps", "temperature", "params.x"}) {
+	o.Steps, o.Temperature, o.Params = 48, .2, engine.Params{"order_temperature": 1}
+	if c := Changed(base, o); !slices.Equal(c, []string{"params.order_temperature", "steps", "temperature"}) {
 		t.Errorf("changed: %v", c)
 	}
-	if got := PresetOf(spec, engine.Chat, Preset(spec, engine.Chat, Fast)); got != Fast {
-		t.Errorf("preset %q", got)
+	o = base
+	o.Params = engine.Params{"order_temperature": 0}
+	if c := Changed(base, o); len(c) != 0 {
+		t.Errorf("a parameter at its default is counted: %v", c)
+	}
+	for _, p := range Presets(spec, engine.Chat) {
+		if got := PresetOf(spec, engine.Chat, p.Options); got != p.Name && len(Changed(base, p.Options)) > 0 {
+			t.Errorf("preset %q is found as %q", p.Name, got)
+		}
+	}
+	play := ready(t)
+	play.send(UsePreset{engine.Chat, "fast"})
+	if got := play.s.Options(engine.Chat).Sampler; got != "threshold" {
+		t.Errorf("the fast preset has sampler %q", got)
 	}
 }
 
