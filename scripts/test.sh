@@ -59,11 +59,12 @@ show_failures() {
 	' "$1"
 }
 
-# Packages that link C (windows, GL) or a database would rebuild those under the race detector, which takes minutes, and the
-# fixtures of engine/verify run ten times slower: they are tested without it. The packages below them are tested with it.
+# Packages that link C (windows, GL) or a database would rebuild those under the race detector, which takes minutes; the
+# fixtures of engine/verify and the arithmetic of engine/cpu run ten times slower under it. These are tested without it, and
+# what engine/cpu does with threads is tested again with it.
 split() {
 	go list $tags -f '{{.ImportPath}} {{join .Deps ","}} {{join .TestImports ","}} {{join .XTestImports ","}}' ./... >build/packages
-	grep -E 'fyne\.io/fyne|go-gl/|modernc\.org/sqlite|^unmask/app|^unmask/engine/verify ' build/packages | cut -d' ' -f1 | sort >build/heavy
+	grep -E 'fyne\.io/fyne|go-gl/|modernc\.org/sqlite|^unmask/app|^unmask/engine/(verify|cpu) ' build/packages | cut -d' ' -f1 | sort >build/heavy
 	cut -d' ' -f1 build/packages | sort | comm -23 - build/heavy >build/pure
 }
 
@@ -91,7 +92,8 @@ stage "gofmt" formatted
 stage "build" go build $tags -buildvcs=false -o unmask ./app
 stage "vet" go vet $tags ./...
 split
-stage "tests with the race detector" gotest $tags -race -shuffle=on $(cat build/pure)
-stage "tests of window, GL, database and program" gotest $tags $(cat build/heavy)
+stage "tests with the race detector" gotest $tags -race -shuffle=on -timeout 20m $(cat build/pure)
+stage "threads of the kernels with the race detector" gotest $tags -race -run 'Thread|Close|Worker|Pool|^TestNew$' ./engine/cpu
+stage "tests of arithmetic, window, GL, database and program" gotest $tags -timeout 20m $(cat build/heavy)
 [ -n "${UNMASK_TEST_SKIP_FUZZ-}" ] || stage "fuzz targets, ${FUZZTIME:-10s} each" fuzz
 printf '== all passed in %d s; skipped: %d\n' $((SECONDS - started)) "$(grep -c -- '--- SKIP' "$log" || true)"
