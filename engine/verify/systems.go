@@ -13,6 +13,7 @@ var systems = []system{
 	{"fast-dllm", verifyFastDLLM},
 	{"d1", verifyD1},
 	{"mdlm", verifyMDLM},
+	{"bd3lm", verifyBlockLM},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
 	{"showo-sampling", verifyShowo},

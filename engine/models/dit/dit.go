@@ -55,7 +55,7 @@ func load(ctx context.Context, b *weights.Binder, be tensor.Backend, c *Config) 
 	s := &nn.Stack{
 		Embed:  b.Tensor(root+"vocab_embed.embedding", c.Vocab, d),
 		Head:   nn.LoadLinear(b, root+"output_layer.linear", c.Vocab, d, true),
-		Config: nn.Config{Vocab: c.Vocab, Width: d, Layers: c.Blocks, MaxLen: 2 * c.Length}, // twice: training feeds two copies
+		Config: nn.Config{Vocab: c.Vocab, Width: d, Layers: c.Blocks, MaxLen: c.Length},
 	}
 	m := &modulation{be: be, as: b.As(), d: d, stack: s}
 	if c.Modulated() {
