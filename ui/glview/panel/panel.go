@@ -68,7 +68,7 @@ type View struct {
 	clock   func() time.Duration
 	ticking *fyne.Animation
 	drawn   time.Duration
-	awaited time.Duration // end of the wait for the first painting; 0: none
+	awaited int // ticks waited for the first painting
 	frames  int
 	hoverAt int
 }
@@ -269,20 +269,16 @@ func (v *View) seen() bool {
 	return c != nil && (c.Content() == fyne.CanvasObject(v) || d.AbsolutePositionForObject(v) != fyne.Position{})
 }
 
-// unpainted is how long a view waits for Fyne to paint it for the first time: until then it has no canvas.
-const unpainted = 2 * time.Second
+// unpainted is how many ticks of Fyne's clock a view waits for its first painting: until then it has no canvas. Ticks are
+// counted and not seconds, as a busy machine paints late.
+const unpainted = 240
 
 // await keeps the clock going for a view that was asked to draw before Fyne knows it, and reports whether that is so.
 func (v *View) await() bool {
 	if !v.active || v.run == nil || fyne.CurrentApp().Driver().CanvasForObject(v) != nil {
-		v.awaited = 0
 		return false
 	}
-	now := v.clock()
-	if v.awaited == 0 {
-		v.awaited = now + unpainted
-	}
-	if now >= v.awaited {
+	if v.awaited++; v.awaited > unpainted {
 		return false
 	}
 	v.start()
