@@ -24,6 +24,8 @@ const imports = `
 	engine/nn, engine/models/vocab < engine/models/llada, engine/models/llama, engine/models/dit
 	engine/models/llada < engine/models/mmada
 	engine/models/llama < engine/models/dream, engine/models/a2d, engine/models/lladamoe, engine/models/llada2
+	engine/vq < engine/models/siglip
+	engine/models/siglip, engine/models/llada, engine/models/llama, engine/models/dream < engine/models/lladav, engine/models/lavida
 	engine/vq, engine/models/* < engine/models
 	engine/schedule, engine/sample < engine/denoise
 	engine/denoise, engine/models, engine/token, engine/cpu, engine/trace < engine/local, engine/verify

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"image"
 	"io"
 	"iter"
 	"time"
@@ -79,6 +80,13 @@ type Denoiser interface {
 	// next Forward.
 	Forward(ctx context.Context, in Input) (Logits, error)
 	io.Closer
+}
+
+// Looker is implemented by denoisers that read pictures as vectors in place of tokens, see [Spec].Vectors.
+type Looker interface {
+	// Look replaces the pictures of later passes. It returns how many positions each takes in a sequence: the first
+	// picture's are the tokens Vocab, Vocab+1 and so on, the next one's follow. It blocks and checks ctx between layers.
+	Look(ctx context.Context, pictures []image.Image) ([]int, error)
 }
 
 // Input is what one forward pass sees. All rows share the absolute positions of the wanted and active tokens; a guided

@@ -170,14 +170,20 @@ type Spec struct {
 	Block int `json:"block,omitempty"`
 	// BlocksFromStart counts the blocks of such a model from position 0, so that a prompt may end within one; else they
 	// begin with the answer.
-	BlocksFromStart bool              `json:"blocks_from_start,omitempty"`
-	Mask            Token             `json:"mask"`
-	End             []Token           `json:"end"` // tokens that end an answer
-	Tasks           []Task            `json:"tasks"`
-	Image           *ImageSpec        `json:"image,omitempty"`
-	ThinkStyle      string            `json:"think_style,omitempty"` // how thinking is asked for: a sentence before the question, or "chat template"; "": it can not be
-	Defaults        map[Task]Options  `json:"defaults,omitempty"`
-	Examples        map[Task][]string `json:"examples,omitempty"` // prompts that the model can do, for empty panes
+	BlocksFromStart bool `json:"blocks_from_start,omitempty"`
+	// PromptFirst says that the model was trained with a prompt that does not see the answer. Its passes are made so, and
+	// any cache mode keeps the prompt's keys and values alone, which changes nothing.
+	PromptFirst bool `json:"prompt_first,omitempty"`
+	// Vectors says that pictures are read as vectors: the denoiser is a [Looker].
+	Vectors    bool              `json:"vectors,omitempty"`
+	Ban        []Token           `json:"ban,omitempty"` // never chosen
+	Mask       Token             `json:"mask"`
+	End        []Token           `json:"end"` // tokens that end an answer
+	Tasks      []Task            `json:"tasks"`
+	Image      *ImageSpec        `json:"image,omitempty"`
+	ThinkStyle string            `json:"think_style,omitempty"` // how thinking is asked for: a sentence before the question, or "chat template"; "": it can not be
+	Defaults   map[Task]Options  `json:"defaults,omitempty"`
+	Examples   map[Task][]string `json:"examples,omitempty"` // prompts that the model can do, for empty panes
 }
 
 // Can reports whether the model does task t.

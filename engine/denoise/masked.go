@@ -151,7 +151,7 @@ func newRun(m *Masked, seq *engine.Sequence, o engine.Options) *run {
 	}
 	r.pick = engine.PickOptions{
 		Temperature: o.Temperature, Guidance: o.Guidance, TopP: o.TopP, TopK: o.TopK, Top: o.Alternatives,
-		Ban: slices.Clone(o.Ban),
+		Ban: slices.Concat(o.Ban, r.spec.Ban),
 	}
 	if !m.Quirks.MaskIsToken {
 		r.pick.Ban = append(r.pick.Ban, r.spec.Mask)
@@ -248,8 +248,11 @@ func (r *run) predict(ctx context.Context, b *block, i int) (*engine.Prediction,
 	if i == 0 || r.changed || logits == nil || r.Quirks.EveryStep {
 		r.candidates(b)
 		r.rows()
-		if r.spec.Block > 0 {
+		switch {
+		case r.spec.Block > 0:
 			r.input.Block, r.input.Origin = r.o.Block, r.origin(b.answer)
+		case r.spec.PromptFirst: // two blocks: the prompt and the answer
+			r.input.Block, r.input.Origin = len(r.seq.Tokens), b.answer.Lo
 		}
 		r.reuse(b, i)
 		r.logits = nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -15,10 +16,13 @@ import (
 	"unmask/engine/models/a2d"
 	"unmask/engine/models/dit"
 	"unmask/engine/models/dream"
+	"unmask/engine/models/lavida"
 	"unmask/engine/models/llada"
 	"unmask/engine/models/llada2"
 	"unmask/engine/models/lladamoe"
+	"unmask/engine/models/lladav"
 	"unmask/engine/models/mmada"
+	"unmask/engine/models/siglip"
 	"unmask/engine/nn"
 	"unmask/engine/tensor"
 	"unmask/engine/vq"
@@ -35,10 +39,15 @@ type Family struct {
 	Paper string
 	// Load binds the network and fills Spec's Mask, End, MaxLen, Heads and Tasks; b is fresh.
 	Load func(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*nn.Stack, engine.Spec, error)
+	// Eyes, where pictures are read as vectors, binds what makes them. It runs before Load, which reports what is missing.
+	Eyes func(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*siglip.Eyes, error)
 }
 
 // All lists the families. The first row that a config.json fits is taken.
 var All = []Family{
+	{Name: "llada-v", Types: []string{"llava_llada"}, Arch: "LlavaLLaDAModelLM", Paper: "arXiv:2505.16933", Load: lladav.Open, Eyes: lladav.Eyes},
+	{Name: "lavida", Types: []string{"llava_llada"}, Arch: "LlavaLladaForMaskedDiffusion", Paper: "arXiv:2505.16839", Load: lavida.Open, Eyes: lavida.Eyes},
+	{Name: "lavida-dream", Types: []string{"llava_dream"}, Paper: "arXiv:2505.16839", Load: lavida.OpenDream, Eyes: lavida.Eyes},
 	{Name: "llada-moe", Types: []string{"llada"}, Arch: "LLaDAMoEModelLM", Paper: "arXiv:2509.24389", Load: lladamoe.Open},
 	{Name: "llada", Types: []string{"llada"}, Paper: "arXiv:2502.09992", Load: llada.Open},
 	{Name: "mmada", Types: []string{"mmada"}, Paper: "arXiv:2505.15809", Load: mmada.Open},
@@ -67,6 +76,8 @@ type Model struct {
 	Config json.RawMessage
 	// Image is the image tokenizer, or nil.
 	Image *vq.Tokenizer
+	// Eyes make the vectors of pictures, or are nil.
+	Eyes *siglip.Eyes
 
 	spec engine.Spec
 	sets []*weights.Set
@@ -96,6 +107,11 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 		return nil, err
 	}
 	b := weights.NewBinder(src, be, as, o.Progress)
+	if row.Eyes != nil {
+		if m.Eyes, err = row.Eyes(ctx, src, b, be); err != nil {
+			return nil, fmt.Errorf("%s: %w", row.Name, err)
+		}
+	}
 	if m.Stack, m.spec, err = row.Load(ctx, src, b, be); err != nil {
 		return nil, fmt.Errorf("%s: %w", row.Name, err)
 	}
@@ -104,6 +120,7 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 	m.spec.Params, m.spec.Bytes = b.Params(), b.Bytes()
 	m.spec.DType, m.spec.Device = as.String(), be.Device().Name
 	m.spec.Layers, m.spec.Width, m.spec.Vocab, m.spec.MaxLen = c.Layers, c.Width, c.Vocab, c.MaxLen
+	m.spec.Vectors = m.Eyes != nil
 	m.spec.Heads = m.Stack.Blocks[0].Attn.Heads
 	if m.spec.Image == nil {
 		return m, nil
@@ -150,6 +167,24 @@ func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tenso
 
 // Spec implements [engine.Denoiser].
 func (m *Model) Spec() engine.Spec { return m.spec }
+
+// Look implements [engine.Looker].
+func (m *Model) Look(ctx context.Context, pictures []image.Image) ([]int, error) {
+	if m.Eyes == nil && len(pictures) > 0 {
+		return nil, &engine.UnsupportedError{What: "a picture with the model " + m.spec.Name}
+	}
+	var all []float32
+	counts := make([]int, len(pictures))
+	for i, img := range pictures {
+		rows, err := m.Eyes.Look(ctx, img)
+		if err != nil {
+			return nil, fmt.Errorf("picture %d: %w", i+1, err)
+		}
+		counts[i] = len(rows) / m.spec.Width
+		all = append(all, rows...)
+	}
+	return counts, m.SetFeatures(all)
+}
 
 // Close implements [io.Closer]: it closes the checkpoint's files. The backend is not closed.
 func (m *Model) Close() error {

@@ -58,6 +58,10 @@ func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache K
 		a.QNorm.Apply(be, s.qh, s.qh)
 		a.KNorm.Apply(be, s.kh, s.kh)
 	}
+	if s.see != nil {
+		s.see("key", s.k2)
+		s.see("value", s.v2)
+	}
 	be.RoPE(s.q, s.Pos, a.Theta, a.Rot)
 	be.RoPE(s.k, s.Pos, a.Theta, a.Rot)
 	k, v := s.k, s.v

@@ -18,6 +18,9 @@ type pass struct {
 	seqs   []tensor.Seq
 	table  []byte // which key each query may see
 	shared Shared
+
+	at   []int // fed rows that are features
+	from []int // the feature of each
 }
 
 // part is what a pass does with one row: positions [lo, hi) are fed as rows from first on, and attend to positions
@@ -127,8 +130,8 @@ func (s *Stack) lengths(in engine.Input) error {
 		return fmt.Errorf("hide has %d entries for %d tokens", len(in.Hide), sum)
 	}
 	for i, id := range in.Tokens {
-		if id < 0 || int(id) >= s.Config.Vocab {
-			return fmt.Errorf("token %d at %d is outside the vocabulary of %d", id, i, s.Config.Vocab)
+		if id < 0 || int(id) >= s.Config.Vocab+s.seen {
+			return fmt.Errorf("token %d at %d is outside the vocabulary of %d with %d features", id, i, s.Config.Vocab, s.seen)
 		}
 	}
 	return nil

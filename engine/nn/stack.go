@@ -26,6 +26,12 @@ type Stack struct {
 	forcePos []int32
 	forceSee func(q, k int) bool
 
+	features tensor.Tensor // [n or more, D]
+	seen     int           // rows of features in use
+
+	kept     []kept // of [Lazy], by layer
+	keptRoom int    // rows
+
 	pass  pass
 	cache cache
 	out   logits
@@ -70,7 +76,7 @@ func (s *Stack) Force(pos []int32, see func(q, k int) bool) { s.forcePos, s.forc
 func (s *Stack) Positions() []int32 { return s.pass.shared.Pos }
 
 // Watch calls fn with every activation of later passes while their memory is valid: "embed", "block0" and so on, "ln_f"
-// (all fed rows, [T, D]), "attention0" before it is added, "router0" and "shared0" of sparse blocks. nil ends it. For tests; watching costs the norm of rows that nobody wants.
+// (all fed rows, [T, D]), "attention0" before it is added, "key0" before rotation, "value0", "router0" and "shared0" of sparse blocks. nil ends it. For tests; watching costs the norm of rows that nobody wants.
 func (s *Stack) Watch(fn func(name string, x tensor.Tensor)) {
 	s.watch = fn
 	for i := range s.Blocks {
@@ -102,7 +108,7 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 	x := be.Alloc(tensor.F32, t, s.Config.Width)
 	h := be.Alloc(tensor.F32, t, s.Config.Width)
 	p.shared.Alloc(be, &s.Blocks[0].Attn, t)
-	be.Embed(x, s.Embed, p.ids)
+	s.embed(x)
 	s.see("embed", -1, x)
 	for i := range s.Blocks {
 		if err := ctx.Err(); err != nil {

@@ -63,6 +63,9 @@ var All = []Schedule{
 		Doc:    "Slow at both ends and fast in the middle.",
 		Masked: Sigmoid[float64](-3, 3, 1), Masked32: Sigmoid[float32](-3, 3, 1),
 	},
+	Shifted(3).named("shift", "Shift, late", "Few positions first and many late, LaViDa's default: shifted by 3."),
+	Shifted(1.0/3).named("shift_early", "Shift, early", "Many positions first and few late: shifted by 1/3."),
+	LogitNormal().named("logit_normal", "Logit-normal", "Slow at both ends and fast in the middle, by a bell curve."),
 }
 
 // Find returns the row named name; the error lists the names there are.

@@ -30,6 +30,7 @@ type replay struct {
 	// fed is the range of positions fed in each pass; partial says that the others came from the cache.
 	fed     [][2]int
 	partial []bool
+	tokens  []engine.Token // of the last pass
 
 	out replayLogits
 }
@@ -43,6 +44,7 @@ func (r *replay) Close() error { return nil }
 // Forward implements [engine.Denoiser].
 func (r *replay) Forward(ctx context.Context, in engine.Input) (engine.Logits, error) {
 	want := in.Want
+	r.tokens = in.Tokens
 	union := slices.Concat(want, r.watch)
 	slices.Sort(union)
 	union = slices.Compact(union)

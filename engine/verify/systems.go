@@ -17,4 +17,6 @@ var systems = []system{
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
 	{"showo-sampling", verifyShowo},
+	{"llada-v", verifyLLaDAV},
+	{"lavida", verifyLaViDa},
 }
