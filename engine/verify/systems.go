@@ -19,4 +19,5 @@ var systems = []system{
 	{"showo-sampling", verifyShowo},
 	{"llada-v", verifyLLaDAV},
 	{"lavida", verifyLaViDa},
+	{"lavida-dream", verifyLaViDaDream},
 }
