@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"unmask/engine/models/llada"
+	"unmask/engine/models/llama"
 	"unmask/engine/weights"
 )
 
@@ -25,10 +26,19 @@ type trained struct {
 	c      *llada.Config
 	fixed  map[string]*node
 	change map[string]lowRank // by module
+	rename *strings.Replacer  // from LLaDA's names to the checkpoint's; nil: they are the same
 }
 
-// openTrained reads the base checkpoint and the adapter in dir.
-func openTrained(base, dir string) (*trained, error) {
+// named is the weight that LLaDA calls name; nil where there is none.
+func (m *trained) named(name string) *node {
+	if m.rename != nil {
+		name = m.rename.Replace(name)
+	}
+	return m.fixed[name]
+}
+
+// openWeights reads a checkpoint of one or two-dimensional tensors; others are left out. The config is LLaDA's.
+func openWeights(base string) (*trained, error) {
 	set, err := weights.OpenDir(base)
 	if err != nil {
 		return nil, err
@@ -39,13 +49,48 @@ func openTrained(base, dir string) (*trained, error) {
 		return nil, err
 	}
 	m := &trained{fixed: map[string]*node{}, change: map[string]lowRank{}}
-	if m.c, err = llada.ParseConfig(data, base); err != nil {
+	if set.Has(root + "wte.weight") {
+		m.c, err = llada.ParseConfig(data, base)
+	} else {
+		err = m.llama(data, base)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, name := range set.Names() {
+		t, err := set.Tensor(name)
+		if err != nil {
+			return nil, err
+		}
+		if len(t.Shape) > 2 {
+			continue
+		}
 		if m.fixed[name], err = matrixOf(set, name); err != nil {
 			return nil, err
 		}
+	}
+	return m, nil
+}
+
+// llama takes the sizes and names of a checkpoint in LLaMA's layout.
+func (m *trained) llama(data []byte, path string) error {
+	c, err := llama.ParseConfig(data, path)
+	if err != nil {
+		return err
+	}
+	m.c = &llada.Config{DModel: c.HiddenSize, NHeads: c.Heads, NLayers: c.Layers, RMSNormEps: c.RMSNormEps, RopeTheta: c.RopeTheta}
+	m.rename = strings.NewReplacer(root+"wte", "model.embed_tokens", root+"ln_f", "model.norm", root+"ff_out", "lm_head",
+		root+"blocks.", "model.layers.", ".attn_norm", ".input_layernorm", ".ff_norm", ".post_attention_layernorm",
+		".q_proj", ".self_attn.q_proj", ".k_proj", ".self_attn.k_proj", ".v_proj", ".self_attn.v_proj", ".attn_out", ".self_attn.o_proj",
+		".ff_proj", ".mlp.gate_proj", ".up_proj", ".mlp.up_proj", ".ff_out", ".mlp.down_proj")
+	return nil
+}
+
+// openTrained reads the base checkpoint and the adapter in dir.
+func openTrained(base, dir string) (*trained, error) {
+	m, err := openWeights(base)
+	if err != nil {
+		return nil, err
 	}
 	var c struct {
 		R     int     `json:"r"`
@@ -95,8 +140,8 @@ func matrixOf(set *weights.Set, name string) (*node, error) {
 
 // linear applies a module with its bias and its change of low rank, where it has them.
 func (m *trained) linear(t *tape, x *node, module string) *node {
-	y := t.product(x, m.fixed[module+".weight"])
-	if b := m.fixed[module+".bias"]; b != nil {
+	y := t.product(x, m.named(module+".weight"))
+	if b := m.named(module + ".bias"); b != nil {
 		y = t.sum(y, b, 1)
 	}
 	if l, ok := m.change[module]; ok {
@@ -107,8 +152,7 @@ func (m *trained) linear(t *tape, x *node, module string) *node {
 
 // forward gives the logits of all positions of a row.
 func (m *trained) forward(t *tape, tokens []int) (*node, error) {
-	const root = "model.transformer."
-	embed := m.fixed[root+"wte.weight"]
+	embed := m.named(root + "wte.weight")
 	x := newNode(len(tokens), embed.cols)
 	for i, id := range tokens {
 		if id < 0 || id >= embed.rows {
@@ -116,21 +160,34 @@ func (m *trained) forward(t *tape, tokens []int) (*node, error) {
 		}
 		copy(x.v[i*x.cols:], embed.v[id*embed.cols:(id+1)*embed.cols])
 	}
+	t.back = append(t.back, func() {
+		for i, id := range tokens {
+			axpy(embed.g[id*embed.cols:(id+1)*embed.cols], 1, x.g[i*x.cols:(i+1)*x.cols])
+		}
+	})
+	return m.above(t, x), nil
+}
+
+// root begins LLaDA's names.
+const root = "model.transformer."
+
+// above gives the logits of rows x that enter the first block.
+func (m *trained) above(t *tape, x *node) *node {
 	k, eps, theta := m.c.DModel/m.c.NHeads, m.c.RMSNormEps, m.c.RopeTheta
 	for i := range m.c.NLayers {
 		at := fmt.Sprintf("%sblocks.%d.", root, i)
-		h := t.rmsNorm(x, m.fixed[at+"attn_norm.weight"], eps)
+		h := t.rmsNorm(x, m.named(at+"attn_norm.weight"), eps)
 		q := t.rope(m.linear(t, h, at+"q_proj"), k, theta)
 		key := t.rope(m.linear(t, h, at+"k_proj"), k, theta)
 		x = t.sum(x, m.linear(t, t.attention(q, key, m.linear(t, h, at+"v_proj"), k), at+"attn_out"), 1)
-		h = t.rmsNorm(x, m.fixed[at+"ff_norm.weight"], eps)
+		h = t.rmsNorm(x, m.named(at+"ff_norm.weight"), eps)
 		x = t.sum(x, m.linear(t, t.gated(m.linear(t, h, at+"ff_proj"), m.linear(t, h, at+"up_proj")), at+"ff_out"), 1)
 	}
 	head := root + "ff_out"
 	if m.c.WeightTying {
 		head = root + "wte"
 	}
-	return m.linear(t, t.rmsNorm(x, m.fixed[root+"ln_f.weight"], eps), head), nil
+	return m.linear(t, t.rmsNorm(x, m.named(root+"ln_f.weight"), eps), head)
 }
 
 // gradients passes the loss of rows back to the factors of the adapter. slope gives the derivative of the loss by every

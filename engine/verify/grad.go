@@ -12,7 +12,10 @@ type node struct {
 }
 
 // tape remembers how to pass derivatives back, in the order of the forward pass.
-type tape struct{ back []func() }
+type tape struct {
+	back []func()
+	see  func(q, k int) bool // which key a query attends to; nil: all
+}
 
 func newNode(rows, cols int) *node {
 	return &node{rows: rows, cols: cols, v: make([]float64, rows*cols), g: make([]float64, rows*cols)}
@@ -70,7 +73,7 @@ func (t *tape) sum(x, y *node, s float64) *node {
 	return z
 }
 
-// rmsNorm is x / sqrt(mean(x^2) + eps) * w over rows; w [1, K] is held fixed.
+// rmsNorm is x / sqrt(mean(x^2) + eps) * w over rows; w [1, K].
 func (t *tape) rmsNorm(x, w *node, eps float64) *node {
 	y := newNode(x.rows, x.cols)
 	k := x.cols
@@ -93,6 +96,7 @@ func (t *tape) rmsNorm(x, w *node, eps float64) *node {
 			}
 			dot *= inv[i] * inv[i] / float64(k)
 			for c := range k {
+				w.g[c] += y.g[i*k+c] * x.v[i*k+c] * inv[i]
 				x.g[i*k+c] += inv[i] * (y.g[i*k+c]*w.v[c] - x.v[i*k+c]*dot)
 			}
 		}
@@ -137,7 +141,7 @@ func (t *tape) gated(a, b *node) *node {
 	return y
 }
 
-// attention attends without a mask; q [T, H*k], keys and values [T, G*k], H a multiple of G.
+// attention attends to what t.see allows; q [T, H*k], keys and values [T, G*k], H a multiple of G.
 func (t *tape) attention(q, key, val *node, k int) *node {
 	y := newNode(q.rows, q.cols)
 	n, heads, group := q.rows, q.cols/k, q.cols/key.cols
@@ -149,6 +153,9 @@ func (t *tape) attention(q, key, val *node, k int) *node {
 			at := q.v[i*q.cols+h*k:][:k]
 			for j := range row {
 				row[j] = scale * dot(at, key.v[j*key.cols+h/group*k:][:k])
+				if t.see != nil && !t.see(i, j) {
+					row[j] = math.Inf(-1)
+				}
 			}
 			softmaxInPlace(row)
 			out := y.v[i*y.cols+h*k:][:k]

@@ -375,11 +375,12 @@ func (e *eyed) lavidaLoss(ctx context.Context) error {
 }
 
 // complementary runs the two rows of a LaViDa training batch and compares masks, labels, logits and loss.
-func (e *eyed) complementary(ctx context.Context, t trained, u []float32, p float32, said float64) error {
+func (e *eyed) complementary(ctx context.Context, t lesson, u []float32, p float32, said float64) error {
 	f, v, l := e.f, e.n.Spec().Vocab, len(t.tokens)
 	var labels, masked []int
 	var shown []float32
 	sum, count := 0.0, 0
+	rows, slopes := make([][]engine.Token, 2), make([][]slope, 2)
 	for row := range 2 {
 		noisy := slices.Clone(t.tokens)
 		for i, want := range t.labels {
@@ -397,10 +398,20 @@ func (e *eyed) complementary(ctx context.Context, t trained, u []float32, p floa
 		for i, label := range labels[row*l:] {
 			if label != ignored {
 				sum += crossEntropy(logits[i*v:(i+1)*v], label)
+				slopes[row] = append(slopes[row], slope{at: i, id: label})
 				count++
 			}
 		}
+		rows[row] = noisy
 		shown = append(shown, strideRows(logits, v, 21)...)
+	}
+	for _, list := range slopes {
+		for i := range list {
+			list[i].by = 1 / float64(count)
+		}
+	}
+	if err := e.gradients(ctx, t, rows, slopes, nil); err != nil {
+		f.fail("loss.grad", err)
 	}
 	f.equal("loss.labels_out", labels)
 	f.equal("loss.masked", masked)

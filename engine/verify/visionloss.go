@@ -13,26 +13,35 @@ import (
 // ignored is the label of a position that no loss is taken of.
 const ignored = -100
 
-// trained is a conversation about a picture as training sees it: ids with the picture's tokens in place, and labels.
-type trained struct {
+// lesson is a conversation about a picture as training sees it: ids with the picture's tokens in place, labels, and how
+// the picture lies: features of the whole, then columns and rows of the grid.
+type lesson struct {
 	tokens []engine.Token
 	labels []int
+	layout []float32
 }
 
 // expand shows the network the picture that makes want positions of ids and puts its tokens into ids; labels get ignored ones.
-func (e *eyed) expand(ctx context.Context, ids, labels []int, want int) (trained, error) {
+func (e *eyed) expand(ctx context.Context, ids, labels []int, want int) (lesson, error) {
 	if len(labels) != len(ids) {
-		return trained{}, fmt.Errorf("%d labels of %d ids", len(labels), len(ids))
+		return lesson{}, fmt.Errorf("%d labels of %d ids", len(labels), len(ids))
 	}
+	var layout []float32
+	e.n.Eyes.Watch(func(what string, x []float32) {
+		if what == "layout" {
+			layout = x
+		}
+	})
+	defer e.n.Eyes.Watch(nil)
 	for _, p := range slices.Backward(e.prompts) {
 		n, err := e.n.Look(ctx, []image.Image{p.img})
 		if err != nil {
-			return trained{}, err
+			return lesson{}, err
 		}
 		if n[0]-1+len(ids) != want {
 			continue
 		}
-		t := trained{tokens: place(ids, e.n.Spec().Vocab, n[0])}
+		t := lesson{layout: layout, tokens: place(ids, e.n.Spec().Vocab, n[0])}
 		for i, id := range ids {
 			if id != pictureID {
 				t.labels = append(t.labels, labels[i])
@@ -42,7 +51,7 @@ func (e *eyed) expand(ctx context.Context, ids, labels []int, want int) (trained
 		}
 		return t, nil
 	}
-	return trained{}, fmt.Errorf("no picture makes %d positions of %d ids", want, len(ids))
+	return lesson{}, fmt.Errorf("no picture makes %d positions of %d ids", want, len(ids))
 }
 
 // crossEntropy is -ln softmax(row)[id].
@@ -123,8 +132,13 @@ func (e *eyed) lladaLoss(ctx context.Context) error {
 	f.near("loss.inputs_embeds", e.clean(ctx, t.tokens))
 	f.near("loss.logits", strideRows(logits, v, 20))
 	sum := 0.0
+	var slopes []slope
 	for _, i := range scored {
+		slopes = append(slopes, slope{at: i, id: t.labels[i], by: 1 / (float64(p) * float64(count))})
 		sum += crossEntropy(logits[i*v:(i+1)*v], t.labels[i]) / float64(p)
+	}
+	if err := e.gradients(ctx, t, [][]engine.Token{noisy}, [][]slope{slopes}, func(q, k int) bool { return turns[k] <= turns[q] }); err != nil {
+		f.fail("loss.grad", err)
 	}
 	loss := float32(sum / float64(count))
 	f.near("loss.loss", []float32{loss})

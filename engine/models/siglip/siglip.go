@@ -59,7 +59,8 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	return e, nil
 }
 
-// Watch calls fn with what later looks compute of each picture, all views together: "resolution" [w, h], "pixels" [views, 3, S, S], "vision"
+// Watch calls fn with what later looks compute of each picture, all views together: "resolution" [w, h], "layout" [features of the
+// whole picture, columns, rows], "pixels" [views, 3, S, S], "vision"
 // and "projected" and, where views are pooled, "pooled" [views, N, D]. nil ends it. For tests.
 func (e *Eyes) Watch(fn func(name string, x []float32)) { e.watch = fn }
 
@@ -88,6 +89,7 @@ func (e *Eyes) Look(ctx context.Context, img image.Image) ([]float32, error) {
 		return nil, err
 	}
 	g := join(views[1:], r.w/side).unpad(whole).bound(e.most, views[0].w)
+	e.see("layout", []float32{float32(views[0].w * views[0].h), float32(g.w), float32(g.h)})
 	out := append([]float32(nil), views[0].x...)
 	for y := range g.h {
 		out = append(out, g.x[y*g.w*g.d:(y+1)*g.w*g.d]...)
