@@ -43,8 +43,8 @@ func newOptionFlags(fs *flag.FlagSet) *optionFlags {
 	f.seed(fs)
 	f.word(fs, "sampler", "`NAME`: "+strings.Join(samplerNames(), ", "), samplerNames(), func(o *engine.Options, v string) { o.Sampler = v })
 	f.word(fs, "schedule", "`NAME`: "+strings.Join(scheduleNames(), ", "), scheduleNames(), func(o *engine.Options, v string) { o.Schedule = v })
-	caches := []string{string(engine.CacheNone), string(engine.CachePrefix), string(engine.CacheDual)}
-	f.word(fs, "cache", "`MODE`: none (exact), prefix or dual", caches, func(o *engine.Options, v string) { o.Cache = engine.CacheMode(v) })
+	caches := []string{string(engine.CacheNone), string(engine.CachePrefix), string(engine.CacheDual), string(engine.CacheLazy)}
+	f.word(fs, "cache", "`MODE`: none (exact), prefix, dual or lazy", caches, func(o *engine.Options, v string) { o.Cache = engine.CacheMode(v) })
 	f.truth(fs, "stop-at-end", "end when an end token is committed and no mask is before it", func(o *engine.Options, b bool) { o.StopAtEnd = b })
 	f.truth(fs, "ban-end", "never choose an end token", func(o *engine.Options, b bool) { o.BanEnd = b })
 	f.truth(fs, "think", "ask for reasoning before the answer", func(o *engine.Options, b bool) { o.Think = b })

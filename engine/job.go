@@ -45,6 +45,9 @@ const (
 	CacheNone   CacheMode = "none"   // exact
 	CachePrefix CacheMode = "prefix" // everything before the block, refreshed at block start
 	CacheDual   CacheMode = "dual"   // everything outside the block, refreshed at block start
+	// CacheLazy keeps what every layer adds to a position: the prompt's is computed anew every 25 passes, the answer's
+	// every 7, and in between a quarter of the answer, where values have changed most (arXiv:2506.06295).
+	CacheLazy CacheMode = "lazy"
 )
 
 // Options are all settings of a denoising run. The zero value of a field means "the preset's value" only where the

@@ -205,8 +205,8 @@ func check(seq *engine.Sequence, o engine.Options) error {
 		}
 	}
 	switch o.Cache {
-	case "", engine.CacheNone, engine.CachePrefix, engine.CacheDual:
+	case "", engine.CacheNone, engine.CachePrefix, engine.CacheDual, engine.CacheLazy: // the last is the model's own affair
 		return nil
 	}
-	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual"}
+	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy"}
 }

@@ -26,6 +26,9 @@ func (m *model) planAnswer(ctx context.Context, job engine.Job, img *image.NRGBA
 	if err != nil {
 		return nil, err
 	}
+	if m.spec.Vectors {
+		return m.planVision(ctx, job, img)
+	}
 	p := &plan{started: &engine.Started{}}
 	var codes []engine.Token
 	if img != nil {

@@ -28,14 +28,24 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 	switch s.Family {
 	case "dream": // the README's demonstration; blocks are not native to it
 		text.Sampler, text.Block, text.Temperature, text.TopP = "entropy", 0, 0.2, 0.95
+	case "llada-v": // the README's demonstration
+		text.Block, text.Cache = 0, engine.CacheLazy
+	case "lavida", "lavida-dream": // the README's demonstration; the prompt's cache is exact
+		text.Length = min(64, length)
+		text.Steps, text.Block, text.Schedule, text.Cache = max(1, text.Length/2), 0, "shift", engine.CachePrefix
+		if s.Family == "lavida-dream" {
+			text.Sampler = "margin"
+		}
 	case "llada2": // the serving recommendation
 		text.Sampler, text.Params = "threshold", engine.Params{"threshold": 0.95, "at_least": 1}
 	}
 	hole := text
 	hole.Length, hole.Steps, hole.Block, hole.StopAtEnd, hole.BanEnd = 0, 64, 0, false, true
 	describe := text
-	describe.Length = max(1, min(64, length))
-	describe.Steps = describe.Length
+	if s.Family != "llada-v" {
+		describe.Length = max(1, min(64, length))
+		describe.Steps = max(1, text.Steps*describe.Length/text.Length)
+	}
 	picture := engine.Options{Steps: 15, Schedule: "cosine", Sampler: "maskgit", Params: engine.Params{"choice_temperature": 1},
 		Temperature: 1, Guidance: 3.5, Cache: engine.CacheNone, Previews: true}
 	all := map[engine.Task]engine.Options{

@@ -78,8 +78,13 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	switch o.Cache {
 	case engine.CacheNone, engine.CachePrefix, engine.CacheDual:
 		return nil
+	case engine.CacheLazy:
+		if spec.Block > 0 || spec.PromptFirst {
+			return &engine.UnsupportedError{What: "cache lazy with the model " + spec.Name, Have: "none, prefix, dual, which are exact"}
+		}
+		return nil
 	}
-	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual"}
+	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy"}
 }
 
 // ranges checks the numbers of o.

@@ -74,7 +74,17 @@ func (r *running) process(s *stage) (*denoise.Masked, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &denoise.Masked{Model: r.denoiser, Sampler: sampler, Guide: s.guide, Answer: s.answer}, nil
+	net := r.denoiser
+	if o.Cache == engine.CacheLazy {
+		z, ok := net.(interface {
+			Lazily(answer int) engine.Denoiser
+		})
+		if !ok {
+			return nil, &engine.UnsupportedError{What: "cache lazy with the model " + r.spec.Name, Have: "none, prefix, dual"}
+		}
+		net = z.Lazily(s.answer.Lo)
+	}
+	return &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, Answer: s.answer}, nil
 }
 
 // planned counts the steps of all stages. Stages that depend on earlier ones are counted on a copy in which those are
