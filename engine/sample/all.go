@@ -101,7 +101,7 @@ var All = []Entry{
 	},
 	{
 		Name: "edit", Title: "Threshold with editing", Paper: "LLaDA 2.1",
-		Doc: "Unmasks by confidence and replaces tokens that the model has come to doubt.",
+		Doc: "Unmasks by confidence and replaces tokens that the model has come to doubt; for models trained to edit.",
 		Params: []Param{
 			{
 				Name: "threshold", Title: "Threshold", Max: 1, Default: 0.95,
