@@ -14,6 +14,7 @@ import (
 
 	"unmask/engine"
 	"unmask/engine/models/a2d"
+	"unmask/engine/models/bert"
 	"unmask/engine/models/dit"
 	"unmask/engine/models/dream"
 	"unmask/engine/models/lavida"
@@ -54,6 +55,7 @@ var All = []Family{
 	{Name: "dream", Types: []string{"Dream", "dream"}, Paper: "arXiv:2508.15487", Load: dream.Open},
 	{Name: "a2d", Types: []string{"a2d-qwen3", "a2d-qwen2", "a2d-llama"}, Load: a2d.Open},
 	{Name: "llada2", Types: []string{"llada2_moe"}, Load: llada2.Open},
+	{Name: "diffusionbert", Types: []string{"bert"}, Paper: "arXiv:2211.15029", Load: bert.Open},
 	{Name: "mdlm", Types: []string{"mdlm"}, Paper: "arXiv:2406.07524", Load: dit.Open},
 	{Name: "bd3lm", Types: []string{"bd3lm"}, Paper: "arXiv:2503.09573", Load: dit.Open},
 }

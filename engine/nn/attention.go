@@ -15,7 +15,7 @@ type Attention struct {
 	KVHeads      int      // G
 	HeadWidth    int      // K
 	Theta        float64  // rotary base
-	Rot          int      // rotated entries of a head, at most K
+	Rot          int      // rotated entries of a head, at most K; 0 where positions are embedded
 }
 
 // Shared is what all blocks of one forward pass have in common: positions, sequences and scratch.
@@ -62,8 +62,10 @@ func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache K
 		s.see("key", s.k2)
 		s.see("value", s.v2)
 	}
-	be.RoPE(s.q, s.Pos, a.Theta, a.Rot)
-	be.RoPE(s.k, s.Pos, a.Theta, a.Rot)
+	if a.Rot > 0 {
+		be.RoPE(s.q, s.Pos, a.Theta, a.Rot)
+		be.RoPE(s.k, s.Pos, a.Theta, a.Rot)
+	}
 	k, v := s.k, s.v
 	if s.Slots != nil {
 		be.Scatter(cache.K, s.k, s.Slots)
@@ -76,8 +78,11 @@ func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache K
 	a.O.Apply(be, h, s.o2)
 }
 
-// Block is one pre-norm transformer block: x += Attn(AttnNorm x); x += MLP(MLPNorm x).
+// Block is one transformer block: x += Attn(AttnNorm x); x += MLP(MLPNorm x). With Post the norms come after, as in BERT:
+// x = AttnNorm(x + Attn x) + Shift; x = MLPNorm(x + MLP x).
 type Block struct {
+	Post     bool
+	Shift    tensor.Tensor // [1, D], or nil
 	AttnNorm Norm
 	Attn     Attention
 	MLPNorm  Norm
@@ -86,6 +91,10 @@ type Block struct {
 
 // Apply updates x [T, D] in place; h [T, D] is scratch.
 func (b *Block) Apply(be tensor.Backend, x, h tensor.Tensor, s *Shared, cache KV) {
+	if b.Post {
+		b.applyPost(be, x, h, s, cache)
+		return
+	}
 	b.AttnNorm.Apply(be, h, x)
 	b.Attn.Apply(be, h, s, cache)
 	if s.see != nil {
@@ -95,4 +104,19 @@ func (b *Block) Apply(be tensor.Backend, x, h tensor.Tensor, s *Shared, cache KV
 	b.MLPNorm.Apply(be, h, x)
 	b.MLP.Apply(be, h)
 	be.Add(x, h)
+}
+
+// applyPost is Apply with the norms after attention and feed-forward.
+func (b *Block) applyPost(be tensor.Backend, x, h tensor.Tensor, s *Shared, cache KV) {
+	be.Copy(h, x)
+	b.Attn.Apply(be, h, s, cache)
+	be.Add(x, h)
+	b.AttnNorm.Apply(be, x, x)
+	if b.Shift != nil {
+		be.Add(x, b.Shift)
+	}
+	be.Copy(h, x)
+	b.MLP.Apply(be, h)
+	be.Add(x, h)
+	b.MLPNorm.Apply(be, x, x)
 }

@@ -18,6 +18,7 @@ type pass struct {
 	seqs   []tensor.Seq
 	table  []byte // which key each query may see
 	shared Shared
+	places []engine.Token // shared.Pos as rows of a table
 
 	at   []int // fed rows that are features
 	from []int // the feature of each

@@ -16,6 +16,11 @@ type Stack struct {
 	Norm   Norm
 	Head   Linear // [V, D]
 	Config Config
+	// Position, when not nil, is added to the embeddings by position, and EmbedNorm then normalises them.
+	Position  tensor.Tensor // [MaxLen, D]
+	EmbedNorm Norm
+	// Steps is the number of denoising steps that a network with a time input was trained with; 0: it has no such number.
+	Steps int
 	// Condition, when not nil, sets the noise level sigma that the network is told, which starts at 0, and returns the
 	// vector that it becomes. It is for networks with a time input.
 	Condition func(sigma float64) []float32
@@ -109,6 +114,7 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 	h := be.Alloc(tensor.F32, t, s.Config.Width)
 	p.shared.Alloc(be, &s.Blocks[0].Attn, t)
 	s.embed(x)
+	s.place(x, h)
 	s.see("embed", -1, x)
 	for i := range s.Blocks {
 		if err := ctx.Err(); err != nil {
@@ -131,6 +137,21 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 		return nil, fmt.Errorf("forward: %w", err)
 	}
 	return &s.out, nil
+}
+
+// place adds the positions' embeddings to x and normalises, where the network does so; h is scratch.
+func (s *Stack) place(x, h tensor.Tensor) {
+	if s.Position == nil {
+		return
+	}
+	p := &s.pass
+	p.places = p.places[:0]
+	for _, i := range p.shared.Pos {
+		p.places = append(p.places, engine.Token(i))
+	}
+	s.be.Embed(h, s.Position, p.places)
+	s.be.Add(x, h)
+	s.EmbedNorm.Apply(s.be, x, x)
 }
 
 func (s *Stack) see(name string, i int, x tensor.Tensor) {

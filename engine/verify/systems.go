@@ -14,6 +14,8 @@ var systems = []system{
 	{"d1", verifyD1},
 	{"mdlm", verifyMDLM},
 	{"bd3lm", verifyBlockLM},
+	{"diffusionbert", verifyDiffusionBERT},
+	{"diffusionbert_layerwise", verifyDiffusionBERT},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
 	{"showo-sampling", verifyShowo},
