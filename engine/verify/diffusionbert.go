@@ -150,11 +150,12 @@ func (s *spindleFixture) frequencies() error {
 	}
 	s.f.equal("word_freq_counts", whole)
 	s.freq = denoise.Frequencies(whole)
-	s.f.nearWithin("word_freq_normalised", "word_freq_normalised", narrow(s.freq), 1e-6)
+	s.f.nearWithin("word_freq_normalised", "word_freq_normalised", float32s(s.freq), 1e-6)
 	return nil
 }
 
-func narrow(x []float64) []float32 {
+// float32s rounds x.
+func float32s(x []float64) []float32 {
 	out := make([]float32, len(x))
 	for i, v := range x {
 		out[i] = float32(v)
@@ -181,7 +182,7 @@ func (s *spindleFixture) schedule() error {
 		return err
 	}
 	w := s.surprise(words[0], nil)
-	s.f.nearWithin("forward_process.word_freq_logits", "forward_process.word_freq_logits", narrow(w), 1e-6)
+	s.f.nearWithin("forward_process.word_freq_logits", "forward_process.word_freq_logits", float32s(w), 1e-6)
 	var keep, masked []float32
 	for t := range s.total + 1 {
 		for i, x := range words[0] {
@@ -338,7 +339,7 @@ func (s *spindleFixture) run(ctx context.Context, name string, raw json.RawMessa
 	p.Look = func(step int, logits []float64) {
 		for i, part := range map[int]string{0: "step0", last: "last_step"} {
 			if i == step {
-				s.f.near(prefix+part+".posterior_logits", narrow(logits))
+				s.f.near(prefix+part+".posterior_logits", float32s(logits))
 			}
 		}
 	}
@@ -485,7 +486,7 @@ func (s *spindleFixture) bound(ctx context.Context, name string, raw json.RawMes
 	for row, words := range x0 {
 		surprise = append(surprise, s.surprise(words, counted[row*len(words):(row+1)*len(words)])...)
 	}
-	s.f.nearWithin(name+".word_freq_logits", name+".word_freq_logits", narrow(surprise), 1e-6)
+	s.f.nearWithin(name+".word_freq_logits", name+".word_freq_logits", float32s(surprise), 1e-6)
 	p := s.process(r.Stride)
 	var noisy, steps []int
 	sum, words := 0.0, 0.0
