@@ -1,12 +1,14 @@
 package local
 
 import (
+	"bytes"
 	"image"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"unmask/engine"
+	"unmask/engine/trace"
 )
 
 // TestVision asks the models that read pictures as vectors about none, one and two pictures.
@@ -22,6 +24,21 @@ func TestVision(t *testing.T) {
 				t.Fatalf("spec %+v", spec)
 			}
 			options := engine.Options{Length: 8, Steps: 4}
+			record := func(events []engine.Event) { // a saved run can be read again
+				var b bytes.Buffer
+				w := trace.NewWriter(&b, "test")
+				for _, ev := range events {
+					if err := w.Write(ev); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := trace.Read(&b, "run"); err != nil {
+					t.Error(err)
+				}
+			}
 			describe := func(img image.Image) []engine.Change {
 				c := collect(t, s, engine.Job{Task: engine.Describe, Image: img, Options: options})
 				c.laws(t, spec)
@@ -53,6 +70,11 @@ func TestVision(t *testing.T) {
 			one := collect(t, s, engine.Job{Task: engine.Chat, Messages: talk[2:], Options: options})
 			two := collect(t, s, engine.Job{Task: engine.Chat, Messages: talk, Options: options})
 			two.laws(t, spec)
+			events := []engine.Event{two.started}
+			for _, step := range two.steps {
+				events = append(events, step)
+			}
+			record(append(events, two.finished))
 			if a, b := vectors(one.started.Sequence, spec), vectors(two.started.Sequence, spec); a == 0 || b <= a {
 				t.Errorf("%d positions of one picture, %d of two", a, b)
 			}

@@ -242,7 +242,11 @@ func (d *Reader) checkStarted() error {
 		return bad(d.path, "grid", nil, "%d x %d cells of %d positions", g.Cols, g.Rows, n)
 	}
 	for i, t := range q.Tokens {
-		if t < 0 || s.Spec.Vocab > 0 && int(t) >= s.Spec.Vocab {
+		most := s.Spec.Vocab
+		if s.Spec.Vectors && q.Fixed[i] {
+			most += n // the vectors of pictures
+		}
+		if t < 0 || s.Spec.Vocab > 0 && int(t) >= most {
 			return bad(d.path, "tokens", nil, "token %d at position %d, the vocabulary has %d", t, i, s.Spec.Vocab)
 		}
 	}

@@ -361,3 +361,25 @@ func FuzzPNG(f *testing.F) {
 	f.Add(b.Bytes())
 	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = readPNG(bytes.NewReader(data), "x") })
 }
+
+// TestVectors reads a run over pictures that stand in the sequence as tokens beyond the vocabulary, where they are fixed
+// and the model has such.
+func TestVectors(t *testing.T) {
+	for _, c := range []struct {
+		vectors bool
+		token   engine.Token
+		at      int
+		ok      bool
+	}{{true, 20, 0, true}, {true, 23, 0, true}, {true, 24, 0, false}, {false, 20, 0, false}, {true, 20, 1, false}} {
+		events := sample()
+		started := events[0].(*engine.Started)
+		started.Spec.Vectors = c.vectors
+		started.Sequence.Tokens[c.at] = c.token
+		if c.at == 0 { // fixed, so it stays
+			events[len(events)-1].(*engine.Finished).Sequence.Tokens[0] = c.token
+		}
+		if _, err := Read(bytes.NewReader(record(t, events)), "x"); (err == nil) != c.ok {
+			t.Errorf("%+v: error %v", c, err)
+		}
+	}
+}
