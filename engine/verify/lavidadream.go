@@ -137,15 +137,7 @@ func (e *eyed) dreamRun(ctx context.Context, name string, r *lavidaDreamRun, pro
 		net.draw = draws.token
 	}
 	loop.Noise = draws.order
-	confident := 0
-	loop.Sampler = &spy{Sampler: sampler, seen: func(v engine.View, p *engine.Prediction) {
-		array := fmt.Sprintf("%s.confidence.%02d", name, confident)
-		if v.Quota == 0 || r.Alg == "origin" || !f.has(array) {
-			return
-		}
-		confident++
-		f.near(array, r.confidence(p))
-	}}
+	loop.Sampler = e.confident(name, r, sampler)
 	o := engine.Options{Temperature: r.dream.Effective.Temp}
 	if r.Prefix {
 		o.Cache = engine.CachePrefix
@@ -168,6 +160,19 @@ func (e *eyed) dreamRun(ctx context.Context, name string, r *lavidaDreamRun, pro
 	f.equal(name+".trajectory", slices.Concat(rec.states[1:]...))
 	f.equal(name+".result", rec.result)
 	return e.rawLogits(ctx, name, r, p, lo)
+}
+
+// confident is sampler, with the confidences of every step that reveals something compared.
+func (e *eyed) confident(name string, r *lavidaDreamRun, sampler engine.Sampler) engine.Sampler {
+	next := 0
+	return &spy{Sampler: sampler, seen: func(v engine.View, p *engine.Prediction) {
+		array := fmt.Sprintf("%s.confidence.%02d", name, next)
+		if v.Quota == 0 || r.Alg == "origin" || !e.f.has(array) {
+			return
+		}
+		next++
+		e.f.near(array, r.confidence(p))
+	}}
 }
 
 // confidence is what a step orders by, in the order of positions.

@@ -75,14 +75,28 @@ type lladavRun struct {
 	Stop     []string `json:"stopping_criteria"`
 }
 
+// sequence is a prompt, the masks of the answer, and the fixed suffix.
+func (r *lladavRun) sequence(prompt, suffix []engine.Token) *engine.Sequence {
+	seq := textSequence(prompt, r.Length, r.Mask)
+	seq.Tokens = append(seq.Tokens, suffix...)
+	for range suffix {
+		seq.Fixed = append(seq.Fixed, true)
+	}
+	seq.Spans[0].Hi = len(seq.Tokens)
+	return seq
+}
+
+// decodeStrictly decodes golden.json's entry name and refuses settings that into does not list, so that none is ignored.
+func (f *folder) decodeStrictly(name string, into any) error {
+	f.decoded[name] = true
+	d := json.NewDecoder(bytes.NewReader(f.golden[name]))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}
+
 func (e *eyed) lladaRun(ctx context.Context, name string) error {
 	var r lladavRun
-	if err := e.f.decode(name, &r); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(e.f.golden[name]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
+	if err := e.f.decodeStrictly(name, &r); err != nil {
 		return err
 	}
 	if r.Steps < 1 || r.Length < 1 || r.Block < 1 || r.Length > maxRun || r.Steps > maxRun {
@@ -90,38 +104,19 @@ func (e *eyed) lladaRun(ctx context.Context, name string) error {
 	}
 	suffix := e.tok.AppendTokens(nil, r.Suffix)
 	n := r.Length + len(suffix)
-	sequence := func(prompt []engine.Token) *engine.Sequence {
-		seq := textSequence(prompt, r.Length, r.Mask)
-		seq.Tokens = append(seq.Tokens, suffix...)
-		for range suffix {
-			seq.Fixed = append(seq.Fixed, true)
-		}
-		seq.Spans[0].Hi = len(seq.Tokens)
-		return seq
-	}
-	seq, lo, err := e.about(ctx, name, sequence, n)
+	seq, lo, err := e.about(ctx, name, func(prompt []engine.Token) *engine.Sequence { return r.sequence(prompt, suffix) }, n)
 	if err != nil {
 		return err
 	}
 	var rec record
 	s := &spoken{name: name, net: &replay{Denoiser: e.n, spec: e.n.Spec()}, seq: seq, lo: lo, n: n}
 	s.net.spec.Mask, s.net.spec.End = r.Mask, nil
-	for _, word := range r.Stop {
-		id, ok := e.tok.Special(word)
-		if !ok {
-			return fmt.Errorf("stop string %q is no token", word)
-		}
-		s.net.spec.End = append(s.net.spec.End, id)
+	if s.net.spec.End, err = e.stops(r.Stop); err != nil {
+		return err
 	}
 	s.watch(&rec)
 	if r.Temp != 0 {
-		s.draw = func(call, pos int, logits []float32) (int, error) {
-			u, err := e.f.recorded(fmt.Sprintf("%s.noise.uniform64.%02d", name, call), 3)
-			if err != nil {
-				return 0, err
-			}
-			return u.draw(logits, r.Temp, 0, pos-lo)
-		}
+		s.draw = e.f.powerDraw(name, r.Temp, lo)
 		s.net.draw = s.draw
 	}
 	if r.Cache != nil {
@@ -159,6 +154,19 @@ func (e *eyed) lladaRun(ctx context.Context, name string) error {
 	e.f.same(name+".result (golden.json)", rec.result, r.Result, []int{len(r.Result)})
 	s.check(e.f, &rec)
 	return nil
+}
+
+// stops are the tokens that stop strings are.
+func (e *eyed) stops(words []string) ([]engine.Token, error) {
+	var out []engine.Token
+	for _, word := range words {
+		id, ok := e.tok.Special(word)
+		if !ok {
+			return nil, fmt.Errorf("stop string %q is no token", word)
+		}
+		out = append(out, id)
+	}
+	return out, nil
 }
 
 // asRecorded writes states as the official code shows them: it keeps the suffix aside as embeddings until the end, and

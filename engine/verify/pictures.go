@@ -235,6 +235,17 @@ func (s *spoken) watch(r *record) {
 	}
 }
 
+// powerDraw is LLaDA's draw with the recorded numbers of run name, whose first position is lo.
+func (f *folder) powerDraw(name string, temperature float64, lo int) func(call, pos int, logits []float32) (int, error) {
+	return func(call, pos int, logits []float32) (int, error) {
+		u, err := f.recorded(fmt.Sprintf("%s.noise.uniform64.%02d", name, call), 3)
+		if err != nil {
+			return 0, err
+		}
+		return u.draw(logits, temperature, 0, pos-lo)
+	}
+}
+
 // take completes the record with the path of the loop.
 func (s *spoken) take(r *record, p path) {
 	for i, state := range p.states {

@@ -66,6 +66,48 @@ func crossEntropy(row []float32, id int) float64 {
 	return math.Log(sum) + top - float64(row[id])
 }
 
+// hide masks the answer positions whose number in u is below p. It returns the tokens, what is hidden, and how many
+// positions the answers have.
+func (t lesson) hide(u []float32, p float32, mask engine.Token) (noisy []engine.Token, hidden []int, count int) {
+	noisy = slices.Clone(t.tokens)
+	for i, l := range t.labels {
+		if l == ignored {
+			continue
+		}
+		count++
+		if u[i] < p {
+			noisy[i] = mask
+			hidden = append(hidden, i)
+		}
+	}
+	return noisy, hidden, count
+}
+
+// lesson reads the conversation of loss.* and the turn of each of its positions, and compares what follows from its text.
+func (e *eyed) lesson(ctx context.Context, text string) (lesson, []int, error) {
+	f := e.f
+	ids, _, err := f.ints("loss.input_ids")
+	if err != nil {
+		return lesson{}, nil, err
+	}
+	f.same("loss.input_ids", e.ids(text), ids, []int{len(ids)})
+	labels, _, err := f.ints("loss.labels")
+	if err != nil {
+		return lesson{}, nil, err
+	}
+	f.same("loss.labels", e.answers(ids), labels, []int{len(ids)})
+	turns, _, err := f.ints("loss.conversation_ids")
+	if err != nil {
+		return lesson{}, nil, err
+	}
+	t, err := e.expand(ctx, ids, labels, len(turns))
+	if err != nil {
+		return lesson{}, nil, err
+	}
+	f.equal("loss.expanded_labels", t.labels)
+	return t, turns, nil
+}
+
 // lladaLoss checks loss.* of llada-v: answers are masked with chance p = (1-eps)t + eps, a token attends to its own turn
 // and those before it, and the sum of the masked tokens' losses over p is divided by the answers' length.
 func (e *eyed) lladaLoss(ctx context.Context) error {
@@ -77,25 +119,10 @@ func (e *eyed) lladaLoss(ctx context.Context) error {
 	if err := f.decode("loss", &said); err != nil {
 		return err
 	}
-	ids, _, err := f.ints("loss.input_ids")
+	t, turns, err := e.lesson(ctx, said.Text)
 	if err != nil {
 		return err
 	}
-	f.same("loss.input_ids", e.ids(said.Text), ids, []int{len(ids)})
-	labels, _, err := f.ints("loss.labels")
-	if err != nil {
-		return err
-	}
-	f.same("loss.labels", e.answers(ids), labels, []int{len(ids)})
-	turns, _, err := f.ints("loss.conversation_ids")
-	if err != nil {
-		return err
-	}
-	t, err := e.expand(ctx, ids, labels, len(turns))
-	if err != nil {
-		return err
-	}
-	f.equal("loss.expanded_labels", t.labels)
 	progress, _, err := f.floats("loss.noise.rand.00")
 	if err != nil {
 		return err
@@ -106,18 +133,7 @@ func (e *eyed) lladaLoss(ctx context.Context) error {
 	}
 	const eps = 1e-3
 	p := (1-eps)*progress[0] + eps
-	noisy, scored := slices.Clone(t.tokens), []int(nil)
-	count := 0
-	for i, l := range t.labels {
-		if l == ignored {
-			continue
-		}
-		count++
-		if u[i] < p {
-			noisy[i] = e.n.Spec().Mask
-			scored = append(scored, i)
-		}
-	}
+	noisy, scored, count := t.hide(u, p, e.n.Spec().Mask)
 	pos := make([]int32, len(noisy))
 	for i := range pos {
 		pos[i] = int32(i)

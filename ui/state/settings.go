@@ -76,7 +76,18 @@ func blockOf(o *engine.Options) int {
 	return o.Block
 }
 
-var caches = []engine.CacheMode{engine.CacheNone, engine.CachePrefix, engine.CacheDual}
+var (
+	caches     = []engine.CacheMode{engine.CacheNone, engine.CachePrefix, engine.CacheDual, engine.CacheLazy}
+	cacheNames = []string{"Nothing", "Prefix", "Prefix and suffix", "What changes least"}
+)
+
+// reuse are the names of the caches that a model can use: its own layers can be kept where attention is full.
+func reuse(spec engine.Spec) []string {
+	if spec.Block > 0 || spec.PromptFirst {
+		return cacheNames[:3]
+	}
+	return cacheNames
+}
 
 // Settings are the rows for a task of a model with the values of o.
 func Settings(spec engine.Spec, task engine.Task, o engine.Options) []Setting {
@@ -98,8 +109,8 @@ func Settings(spec engine.Spec, task engine.Task, o engine.Options) []Setting {
 	}
 	if !picture {
 		out = append(out, Setting{
-			Name: "cache", Title: "Reuse", Doc: "Serves keys and values outside the block from memory: faster, not exact.", More: "Fast-dLLM, arXiv:2505.22618",
-			Kind: Choose, Choices: []string{"Nothing", "Prefix", "Prefix and suffix"}, Value: float64(max(0, slices.Index(caches, o.Cache))),
+			Name: "cache", Title: "Reuse", Doc: "Serves keys and values outside the block from memory: faster, not exact.", More: "Fast-dLLM, arXiv:2505.22618; dLLM-Cache, arXiv:2506.06295",
+			Kind: Choose, Choices: reuse(spec), Value: float64(max(0, slices.Index(caches, o.Cache))),
 		}, flag("stop_at_end", "Stop at end", "Ends the run once the answer has ended.", o.StopAtEnd))
 		if spec.ThinkStyle != "" {
 			out = append(out, flag("think", "Think first", "Asks for reasoning before the answer; it is shown folded.", o.Think))
