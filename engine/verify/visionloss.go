@@ -33,7 +33,11 @@ func (e *eyed) expand(ctx context.Context, ids, labels []int, want int) (lesson,
 		}
 	})
 	defer e.n.Eyes.Watch(nil)
-	for _, p := range slices.Backward(e.prompts) {
+	for _, i := range []int{1, 0, 2} { // the second picture, where it fits
+		if i >= len(e.prompts) {
+			continue
+		}
+		p := e.prompts[i]
 		n, err := e.n.Look(ctx, []image.Image{p.img})
 		if err != nil {
 			return lesson{}, err

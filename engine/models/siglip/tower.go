@@ -48,7 +48,10 @@ func load(ctx context.Context, b *weights.Binder, s Sizes, at string) (*tower, e
 	d, eps := s.Width, float32(s.Eps)
 	embed := at + "embeddings."
 	t.patch = nn.LoadLinear(b, embed+"patch_embedding", d, 3*s.Patch*s.Patch, true)
-	t.place = b.Tensor(embed+"position_embedding.weight", s.Side()*s.Side(), d)
+	// Asked for in one dimension it is widened to F32: rows of a table may stay BF16, and these are added.
+	if place := b.Tensor(embed+"position_embedding.weight", s.Side()*s.Side()*d); place != nil {
+		t.place = place.Reshape(s.Side()*s.Side(), d)
+	}
 	for i := 0; i < s.Layers-1 && !b.Failing(); i++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
