@@ -22,6 +22,7 @@ const imports = `
 	engine/weights < engine/models/vocab
 	engine/nn, engine/weights < engine/vq, engine/models/toy
 	engine/nn, engine/models/vocab < engine/models/llada, engine/models/llama, engine/models/dit, engine/models/bert
+	engine/models/bert < engine/models/difflm
 	engine/models/llada < engine/models/mmada
 	engine/models/llama < engine/models/dream, engine/models/a2d, engine/models/lladamoe, engine/models/llada2
 	engine/vq < engine/models/siglip

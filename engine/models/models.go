@@ -100,6 +100,10 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 	if m.Config, err = src.File("config.json"); err != nil {
 		return nil, err
 	}
+	if _, err := src.File("training_args.json"); err == nil {
+		return nil, &engine.UnsupportedError{What: src.Path() + ": Diffusion-LM, which denoises embeddings of words",
+			Have: "networks that denoise words; unmask verify runs Diffusion-LM"}
+	}
 	row, err := family(m.Config, src.Path())
 	if err != nil {
 		return nil, err

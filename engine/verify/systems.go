@@ -14,6 +14,7 @@ var systems = []system{
 	{"d1", verifyD1},
 	{"mdlm", verifyMDLM},
 	{"bd3lm", verifyBlockLM},
+	{"diffusion-lm", verifyDiffusionLM},
 	{"diffusionbert", verifyDiffusionBERT},
 	{"diffusionbert_layerwise", verifyDiffusionBERT},
 	{"magvitv2", verifyMAGVIT},

@@ -23,7 +23,8 @@ var torchSuffixes = []string{".bin", ".pt", ".pth", ".th", ".ckpt"}
 
 const torchIndex = "pytorch_model.bin.index.json"
 
-// sniffTorch prefers the usual names, then a lone file of a usual suffix.
+// sniffTorch prefers the usual names, then a lone file of a usual suffix, then the last running average ("ema_*") among
+// several, as Diffusion-LM's trainer leaves them.
 func sniffTorch(names []string) string {
 	for _, n := range []string{torchIndex, "pytorch_model.bin"} {
 		if slices.Contains(names, n) {
@@ -37,9 +38,12 @@ func sniffTorch(names []string) string {
 		}
 	}
 	if len(found) != 1 {
+		found = slices.DeleteFunc(found, func(n string) bool { return !strings.HasPrefix(n, "ema_") })
+	}
+	if len(found) == 0 {
 		return ""
 	}
-	return found[0]
+	return found[len(found)-1]
 }
 
 func magicTorch(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x04")) }

@@ -174,3 +174,20 @@ func FuzzTorch(f *testing.F) {
 		_, _ = x.read()
 	})
 }
+
+func TestSniffTorch(t *testing.T) {
+	for _, c := range []struct {
+		want  string
+		names []string
+	}{
+		{"pytorch_model.bin", []string{"a.pt", "pytorch_model.bin"}},
+		{"last.ckpt", []string{"config.json", "last.ckpt"}},
+		{"", []string{"a.pt", "b.pt"}},
+		{"ema_0.9999_200000.pt", []string{"ema_0.9999_100000.pt", "ema_0.9999_200000.pt", "model200000.pt"}},
+		{"", []string{"vocab.json"}},
+	} {
+		if got := sniffTorch(c.names); got != c.want {
+			t.Errorf("%q: %q, want %q", c.names, got, c.want)
+		}
+	}
+}
