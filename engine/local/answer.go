@@ -143,6 +143,27 @@ func dropTurn(job *engine.Job) bool {
 // hole matches "___", longer lines of underscores, and "___{5}".
 var hole = regexp.MustCompile(`_{3,}(?:\{(\d{1,5})\})?`)
 
+// frame is what a text with holes stands between: a request and the end of the answer to it, or, for a model that does
+// not chat, the tokens that begin and end a text in training.
+func (m *model) frame() (head, tail []engine.Token, err error) {
+	if !m.spec.Can(engine.Chat) {
+		if cls, ok := m.tok.Special("[CLS]"); ok {
+			head = append(head, cls)
+		} else if len(m.spec.End) > 0 {
+			head = append(head, m.spec.End[0]) // GPT-2's one token for both
+		}
+		if sep, ok := m.tok.Special("[SEP]"); ok {
+			tail = append(tail, sep)
+		}
+		return head, tail, nil
+	}
+	if end, ok := m.tok.Special("eot"); ok {
+		tail = append(tail, end)
+	}
+	head, err = m.chat(engine.Job{Messages: []engine.Message{{Role: "user", Text: infillRequest}}})
+	return head, tail, err
+}
+
 // planInfill prepares an infill: the text stands as the answer to a request, its words fixed, its holes masked.
 func (m *model) planInfill(job engine.Job) (*plan, error) {
 	text := prompt(job)
@@ -151,7 +172,7 @@ func (m *model) planInfill(job engine.Job) (*plan, error) {
 		return nil, &engine.InputError{Item: "prompt", Reason: "has 0 holes: write ___ where words are missing, ___{5} for five tokens"}
 	}
 	r := &row{}
-	head, err := m.chat(engine.Job{Messages: []engine.Message{{Role: "user", Text: infillRequest}}})
+	head, tail, err := m.frame()
 	if err != nil {
 		return nil, err
 	}
@@ -175,9 +196,7 @@ func (m *model) planInfill(job engine.Job) (*plan, error) {
 	}
 	r.add(engine.Text, true, m.tok.AppendTokens(nil, text[at:])...)
 	hi := len(r.seq.Tokens)
-	if end, ok := m.tok.Special("eot"); ok {
-		r.add(engine.Text, true, end)
-	}
+	r.add(engine.Text, true, tail...)
 	if err := m.room("prompt", len(r.seq.Tokens), 0); err != nil {
 		return nil, err
 	}

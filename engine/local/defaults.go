@@ -36,6 +36,10 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 		if s.Family == "lavida-dream" {
 			text.Sampler = "margin"
 		}
+	case "mdlm": // their own samplers draw from the model as it is
+		text.Sampler, text.Temperature = "ancestral", 1
+	case "bd3lm":
+		text.Sampler, text.Temperature = "random", 1
 	case "llada2": // the serving recommendation
 		text.Sampler, text.Params = "threshold", engine.Params{"threshold": 0.95, "at_least": 1}
 	}

@@ -8,6 +8,8 @@ import (
 
 // loss checks BD3-LM's training loss, whose time is drawn by block from a range, with blocks that are noised again until
 // the share masked lies in it.
+//
+// size: the reading of its arrays and one formula.
 func (b *blockLM) loss(ctx context.Context, name string, raw json.RawMessage) error {
 	r, err := decodeBlockRun(raw)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 
 // verifyGRPO checks the loss of d1's policy optimisation: the clipped surrogate and a penalty by the KL divergence from
 // the reference policy.
+//
+// size: the reading of its arrays, one formula, and its derivative.
 func verifyGRPO(ctx context.Context, f *folder, n *network, name string, raw json.RawMessage) error {
 	var p probabilities
 	if err := json.Unmarshal(raw, &p); err != nil {
@@ -104,6 +106,8 @@ func (f *folder) scalar(name string, got, want float64) {
 }
 
 // verifyD1SFT checks the loss of d1's fine-tuning: cross entropy of masked answer tokens over the row's share masked.
+//
+// size: the reading of its arrays and one formula.
 func verifyD1SFT(ctx context.Context, f *folder, n *network, name string, raw json.RawMessage) error {
 	var run struct {
 		Prompt  int     `json:"prompt_length"`
