@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"unmask/app/flat"
 	"unmask/engine"
 )
 
@@ -93,14 +91,7 @@ func setBool(dst *bool, v string) error {
 }
 
 // clip shortens a value for an error line and makes it valid UTF-8.
-func clip(v string) string {
-	const most = 60
-	v = strings.ToValidUTF8(v, "\uFFFD")
-	if utf8.RuneCountInString(v) <= most {
-		return v
-	}
-	return string([]rune(v)[:most]) + "..."
-}
+func clip(v string) string { return flat.Clip(v) }
 
 // defaults is the Config of a machine where nobody set anything. getenv is [os.Getenv] outside tests.
 func defaults(getenv func(string) string) Config {
@@ -200,63 +191,15 @@ func (c *Config) readFile(path string, mustExist bool) error {
 
 // parse applies the settings of a configuration file's bytes, reporting every bad key, not only the first.
 func (c *Config) parse(path string, b []byte) error {
-	bad := func(item, reason string) error {
-		return &engine.FormatError{Format: "configuration", Path: path, Item: item, Reason: reason}
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return bad("", "is not a JSON object")
-	}
-	var problems []error
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return errors.Join(append(problems, bad("", err.Error()))...)
+	index := func(key string) int { return slices.IndexFunc(settings, func(s setting) bool { return s.key == key }) }
+	pairs, err := flat.Parse(path, b, func(key string) bool { return index(key) >= 0 }, settingKeys())
+	problems := []error{err}
+	for _, p := range pairs {
+		if err := c.assign(settings[index(p.Key)], p.Value, path); err != nil {
+			problems = append(problems, &engine.FormatError{Format: "configuration", Path: path, Item: p.Key, Reason: errors.Unwrap(err).Error()})
 		}
-		key, _ := t.(string)
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return errors.Join(append(problems, bad(clip(key), err.Error()))...)
-		}
-		i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
-		switch {
-		case i < 0:
-			problems = append(problems, bad(clip(key), "unknown key; known are "+settingKeys()))
-			continue
-		case seen[key]:
-			problems = append(problems, bad(key, "is given twice"))
-			continue
-		}
-		seen[key] = true
-		v, ok := scalar(raw)
-		if !ok {
-			problems = append(problems, bad(key, "want a string, a number or a boolean"))
-			continue
-		}
-		if err := c.assign(settings[i], v, path); err != nil {
-			problems = append(problems, bad(key, errors.Unwrap(err).Error()))
-		}
-	}
-	if _, err := d.Token(); err != nil { // the closing brace
-		problems = append(problems, bad("", "the object is not closed"))
-	} else if d.More() {
-		problems = append(problems, bad("", "there is something after the object"))
 	}
 	return errors.Join(problems...)
-}
-
-// scalar is the text of a JSON string, number or boolean.
-func scalar(raw json.RawMessage) (string, bool) {
-	var s string
-	if json.Unmarshal(raw, &s) == nil && len(raw) > 0 && raw[0] == '"' {
-		return s, true
-	}
-	if len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9' || raw[0] == 't' || raw[0] == 'f') {
-		return string(raw), true
-	}
-	return "", false
 }
 
 func settingKeys() string {

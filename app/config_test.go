@@ -123,16 +123,3 @@ func TestSettingsAreComplete(t *testing.T) {
 		}
 	}
 }
-
-func FuzzConfig(f *testing.F) {
-	for _, s := range []string{`{}`, `{"threads": 2}`, `{"model": "x", "demo": true}`, `{"threads": -`, `[`, `{"a":{"b":[1,2,{}]}}`, "\xff{"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c := defaults(noEnv)
-		err := c.parse("config.json", b)
-		if err == nil && c.Validate() == nil && (c.Threads < 0 || c.Threads > maxThreads) {
-			t.Errorf("%d threads are accepted", c.Threads)
-		}
-	})
-}

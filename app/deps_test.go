@@ -46,8 +46,9 @@ const imports = `
 	ui/parts < ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/large
 	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/large < ui
 
-	ui/state, sqlite < app/history
-	assets, app/locale, app/history, engine/local, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
+	engine < app/flat, app/history/column
+	ui/state, app/history/column, sqlite < app/history
+	assets, app/locale, app/flat, app/history, engine/local, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
 
 	# For tests only: nothing above may import these.
 	engine < engine/enginetest, ui/run/runtest

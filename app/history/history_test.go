@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"unmask/app/history/column"
 	"unmask/engine"
 	"unmask/ui/state"
 	"unmask/ui/state/historytest"
@@ -328,41 +329,12 @@ func TestMaskKeepsItsPlace(t *testing.T) {
 	for i := range m.Pix {
 		m.Pix[i] = uint8(i * 3)
 	}
-	b, err := packMask(m)
+	b, err := column.PackMask(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := unpackMask(b)
+	got, err := column.UnpackMask(b)
 	if err != nil || got.Rect != m.Rect || !bytes.Equal(got.Pix, m.Pix) {
 		t.Errorf("mask is %v, %v", got, err)
 	}
-}
-
-// FuzzUnpack feeds the readers of stored columns what a damaged file may hold.
-func FuzzUnpack(f *testing.F) {
-	p, err := packPicture(historytest.Picture(3, 2, 5))
-	if err != nil {
-		f.Fatal(err)
-	}
-	m, err := packMask(image.NewAlpha(image.Rect(1, 1, 4, 4)))
-	if err != nil {
-		f.Fatal(err)
-	}
-	s, err := pack([]engine.Step{{Index: 3, Changes: []engine.Change{{Pos: 1, Text: "a"}}}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, b := range [][]byte{p, m, s, nil, p[:9], s[:4]} {
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if img, err := unpackPicture(b); err == nil && img != nil && len(img.Pix) < 4*img.Rect.Dx()*img.Rect.Dy() {
-			t.Error("a picture with too few pixels")
-		}
-		if m, err := unpackMask(b); err == nil && m != nil && len(m.Pix) < m.Rect.Dx()*m.Rect.Dy() {
-			t.Error("a mask with too few pixels")
-		}
-		var steps []engine.Step
-		_ = unpack(b, &steps)
-	})
 }

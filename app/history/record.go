@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"unmask/app/history/column"
 	"unmask/engine"
 	"unmask/ui/state"
 )
@@ -36,12 +37,12 @@ func readRecord(ctx context.Context, tx *sql.Tx, run string) (state.Record, erro
 		return rec, err
 	}
 	rec.Run, rec.Started = r, &engine.Started{}
-	if err := unpack(started, rec.Started); err != nil {
+	if err := column.Unpack(started, rec.Started); err != nil {
 		return rec, fmt.Errorf("first event: %w", err)
 	}
 	if finished != nil {
 		rec.Finished = &engine.Finished{}
-		if err := unpack(finished, rec.Finished); err != nil {
+		if err := column.Unpack(finished, rec.Finished); err != nil {
 			return rec, fmt.Errorf("last event: %w", err)
 		}
 	}
@@ -67,7 +68,7 @@ func readSteps(ctx context.Context, tx *sql.Tx, run string, rec *state.Record) e
 		if err := rows.Scan(&b); err != nil {
 			return err
 		}
-		if err := unpack(b, &steps); err != nil {
+		if err := column.Unpack(b, &steps); err != nil {
 			return fmt.Errorf("steps: %w", err)
 		}
 		rec.Steps = append(rec.Steps, steps...)
@@ -90,12 +91,12 @@ func readPictures(ctx context.Context, tx *sql.Tx, run string, rec *state.Record
 			return err
 		}
 		if kind == kindMask {
-			if job.Mask, err = unpackMask(b); err != nil {
+			if job.Mask, err = column.UnpackMask(b); err != nil {
 				return err
 			}
 			continue
 		}
-		img, err := unpackPicture(b)
+		img, err := column.UnpackPicture(b)
 		if err != nil {
 			return fmt.Errorf("%s %d: %w", kind, n, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"unmask/app/history/column"
 	"unmask/engine"
 	"unmask/ui/state"
 )
@@ -104,7 +105,7 @@ func (h *DB) StartRun(ctx context.Context, r state.Run, started *engine.Started)
 	if err != nil {
 		return doing(err)
 	}
-	first, err := pack(started)
+	first, err := column.Pack(started)
 	if err != nil {
 		return doing(err)
 	}
@@ -122,14 +123,14 @@ func (h *DB) StartRun(ctx context.Context, r state.Run, started *engine.Started)
 			pictures = append(pictures, picture{kind, n, data})
 		}
 	}
-	b, e := packPicture(started.Job.Image)
+	b, e := column.PackPicture(started.Job.Image)
 	keep(kindJob, 0, b, e)
-	b, e = packMask(started.Job.Mask)
+	b, e = column.PackMask(started.Job.Mask)
 	keep(kindMask, 0, b, e)
-	b, e = packPicture(started.Source)
+	b, e = column.PackPicture(started.Source)
 	keep(kindSource, 0, b, e)
 	for i, m := range started.Job.Messages {
-		b, e = packPicture(m.Image)
+		b, e = column.PackPicture(m.Image)
 		keep(kindMessage, i, b, e)
 	}
 	if err != nil {
@@ -171,14 +172,14 @@ func (h *DB) AppendSteps(ctx context.Context, run string, steps []engine.Step, p
 	}
 	if len(steps) > 0 {
 		var err error
-		if data, err = pack(steps); err != nil {
+		if data, err = column.Pack(steps); err != nil {
 			return doing(err)
 		}
 	}
 	packed := make([][]byte, len(previews))
 	for i, p := range previews {
 		var err error
-		if packed[i], err = packPicture(p.Image); err != nil {
+		if packed[i], err = column.PackPicture(p.Image); err != nil {
 			return doing(err)
 		}
 	}
@@ -221,13 +222,13 @@ func (h *DB) FinishRun(ctx context.Context, run string, st state.RunState, fin *
 	if err != nil {
 		return doing(err)
 	}
-	last, err := pack(fin)
+	last, err := column.Pack(fin)
 	if err != nil {
 		return doing(err)
 	}
 	var img []byte
 	if fin.Image != nil {
-		if img, err = packPicture(fin.Image); err != nil {
+		if img, err = column.PackPicture(fin.Image); err != nil {
 			return doing(err)
 		}
 	}
@@ -274,7 +275,7 @@ func (h *DB) Picture(ctx context.Context, run string) (image.Image, error) {
 	}
 	var img *image.NRGBA
 	if err == nil {
-		img, err = unpackPicture(b)
+		img, err = column.UnpackPicture(b)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("history: picture of run %s: %w", run, explain(err))

@@ -3,7 +3,7 @@ package history
 // migrations are the schema's versions in order; PRAGMA user_version counts those applied. A row is never changed after
 // a release: a change of the schema is a new row.
 //
-// Times are nanoseconds since 1970 UTC. deleted is 0 or the time of deletion. A picture column holds what [packPicture]
+// Times are nanoseconds since 1970 UTC. deleted is 0 or the time of deletion. A picture column holds what [column.PackPicture]
 // makes. needle is the lower-case text that a search looks in.
 var migrations = []string{`
 CREATE TABLE sessions (

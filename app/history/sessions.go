@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"unmask/app/history/column"
 	"unmask/ui/state"
 )
 
@@ -115,12 +116,12 @@ func (h *DB) Draft(ctx context.Context, session string) (state.Draft, error) {
 	}
 	if err == nil {
 		var img *image.NRGBA
-		if img, err = unpackPicture(picture); img != nil {
+		if img, err = column.UnpackPicture(picture); img != nil {
 			d.Picture = img
 		}
 	}
 	if err == nil {
-		d.Mask, err = unpackMask(mask)
+		d.Mask, err = column.UnpackMask(mask)
 	}
 	if err != nil {
 		return state.Draft{}, fmt.Errorf("history: draft of session %s: %w", session, explain(err))
@@ -139,7 +140,7 @@ func (h *DB) PutDraftText(ctx context.Context, session string, d state.Draft) er
 
 // PutDraftPicture implements [state.History].
 func (h *DB) PutDraftPicture(ctx context.Context, session string, img image.Image) error {
-	b, err := packPicture(img)
+	b, err := column.PackPicture(img)
 	if err != nil {
 		return fmt.Errorf("history: draft picture of session %s: %w", session, err)
 	}
@@ -148,7 +149,7 @@ func (h *DB) PutDraftPicture(ctx context.Context, session string, img image.Imag
 
 // PutDraftMask implements [state.History].
 func (h *DB) PutDraftMask(ctx context.Context, session string, mask *image.Alpha) error {
-	b, err := packMask(mask)
+	b, err := column.PackMask(mask)
 	if err != nil {
 		return fmt.Errorf("history: draft mask of session %s: %w", session, err)
 	}

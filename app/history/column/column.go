@@ -1,4 +1,6 @@
-package history
+// Package column packs what the history keeps in columns of its database, documents, pictures and masks, and reads it back
+// within limits, since the file may be damaged or made by somebody else.
+package column
 
 import (
 	"bytes"
@@ -19,8 +21,8 @@ const (
 	maxPixels   = 64 << 20  // of a picture
 )
 
-// pack is v as compressed JSON.
-func pack(v any) ([]byte, error) {
+// Pack returns v as compressed JSON.
+func Pack(v any) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.BestSpeed)
 	if err != nil {
@@ -35,8 +37,8 @@ func pack(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// unpack reverses [pack].
-func unpack(b []byte, v any) error {
+// Unpack reverses [Pack].
+func Unpack(b []byte, v any) error {
 	r := &io.LimitedReader{R: flate.NewReader(bytes.NewReader(b)), N: maxDocument}
 	if err := json.NewDecoder(r).Decode(v); err != nil {
 		if r.N <= 0 {
@@ -47,8 +49,8 @@ func unpack(b []byte, v any) error {
 	return nil
 }
 
-// packPicture is the origin of img, two little-endian int32, and its PNG. nil stays nil.
-func packPicture(img image.Image) ([]byte, error) {
+// PackPicture is the origin of img, two little-endian int32, and its PNG. nil stays nil.
+func PackPicture(img image.Image) ([]byte, error) {
 	if n, ok := img.(*image.NRGBA); img == nil || ok && n == nil {
 		return nil, nil
 	}
@@ -65,18 +67,18 @@ func packPicture(img image.Image) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// packMask is a mask as a grey picture.
-func packMask(m *image.Alpha) ([]byte, error) {
+// PackMask is a mask as a grey picture.
+func PackMask(m *image.Alpha) ([]byte, error) {
 	if m == nil {
 		return nil, nil
 	}
-	return packPicture(&image.Gray{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect})
+	return PackPicture(&image.Gray{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect})
 }
 
 var errPicture = errors.New("a picture is damaged")
 
-// unpackPicture reverses [packPicture]. The result is an *image.NRGBA.
-func unpackPicture(b []byte) (*image.NRGBA, error) {
+// UnpackPicture reverses [PackPicture]. The result is an *image.NRGBA.
+func UnpackPicture(b []byte) (*image.NRGBA, error) {
 	img, at, err := decodePicture(b)
 	if err != nil || img == nil {
 		return nil, err
@@ -94,8 +96,8 @@ func unpackPicture(b []byte) (*image.NRGBA, error) {
 	return out, nil
 }
 
-// unpackMask reverses [packMask].
-func unpackMask(b []byte) (*image.Alpha, error) {
+// UnpackMask reverses [PackMask].
+func UnpackMask(b []byte) (*image.Alpha, error) {
 	img, at, err := decodePicture(b)
 	if err != nil || img == nil {
 		return nil, err
