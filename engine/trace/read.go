@@ -27,9 +27,7 @@ type Reader struct {
 	limit   int // bytes of a line
 	total   int
 	started *engine.Started
-	tokens  []engine.Token // state, to check steps against
-	fixed   []bool
-	steps   int
+	check   *Checker
 	reason  string
 }
 
@@ -40,7 +38,7 @@ func NewReader(r io.Reader, path string) (*Reader, error) {
 		return nil, bad(path, "", err, "is not compressed by gzip")
 	}
 	z.Multistream(false)
-	d := &Reader{path: path, lines: bufio.NewReaderSize(z, 64<<10), limit: maxLine}
+	d := &Reader{path: path, lines: bufio.NewReaderSize(z, 64<<10), limit: maxLine, check: NewChecker("run file", path)}
 	b, err := d.line()
 	if err != nil {
 		return nil, bad(path, "first line", err, "can not be read")
@@ -53,7 +51,7 @@ func NewReader(r io.Reader, path string) (*Reader, error) {
 		return nil, bad(path, "unmask_run", nil, "version %d, this program reads 1 to %d", s.Version, Version)
 	}
 	d.Header, d.started = s.Header, s.Started
-	if err := d.checkStarted(); err != nil {
+	if err := d.check.Check(d.started); err != nil {
 		return nil, err
 	}
 	if limit := 3 + len(s.Started.Job.Messages); s.Pictures < 0 || s.Pictures > limit {
@@ -91,7 +89,7 @@ func (d *Reader) All() iter.Seq2[engine.Event, error] {
 			var ev engine.Event
 			switch {
 			case l.Step != nil:
-				if err := d.checkStep(l.Step); err != nil {
+				if err := d.check.Check(*l.Step); err != nil {
 					yield(nil, err)
 					return
 				}
@@ -112,7 +110,7 @@ func (d *Reader) All() iter.Seq2[engine.Event, error] {
 				final = toNRGBA(img)
 				continue
 			case l.Finished != nil:
-				if err := d.checkFinished(l.Finished); err != nil {
+				if err := d.check.Check(l.Finished); err != nil {
 					yield(nil, err)
 					return
 				}
@@ -123,7 +121,7 @@ func (d *Reader) All() iter.Seq2[engine.Event, error] {
 				d.reason = l.Ended.Reason
 				return
 			default:
-				yield(nil, bad(d.path, fmt.Sprintf("line after step %d", d.steps), nil, "is of no known kind"))
+				yield(nil, bad(d.path, fmt.Sprintf("line after step %d", d.check.steps), nil, "is of no known kind"))
 				return
 			}
 			if !yield(ev, nil) {
@@ -205,92 +203,13 @@ func (d *Reader) line() ([]byte, error) {
 func (d *Reader) next() (line, error) {
 	b, err := d.line()
 	if err != nil {
-		return line{}, bad(d.path, fmt.Sprintf("after step %d", d.steps), err, "the file is cut off or broken")
+		return line{}, bad(d.path, fmt.Sprintf("after step %d", d.check.steps), err, "the file is cut off or broken")
 	}
 	var l line
 	if err := json.Unmarshal(b, &l); err != nil {
-		return line{}, bad(d.path, fmt.Sprintf("line after step %d", d.steps), err, "is no JSON object of a run")
+		return line{}, bad(d.path, fmt.Sprintf("line after step %d", d.check.steps), err, "is no JSON object of a run")
 	}
 	return l, nil
-}
-
-// checkStarted refuses a first event whose parts contradict each other.
-func (d *Reader) checkStarted() error {
-	s := d.started
-	if s == nil || s.Sequence == nil {
-		return bad(d.path, "started", nil, "is missing")
-	}
-	q := s.Sequence
-	n := len(q.Tokens)
-	if n == 0 || n > maxLength || len(q.Fixed) != n || len(s.Texts) != n && len(s.Texts) != 0 {
-		return bad(d.path, "sequence", nil, "%d tokens, %d fixed, %d texts; want as many of each, 1 to %d", n, len(q.Fixed), len(s.Texts), maxLength)
-	}
-	at := 0
-	for _, p := range q.Spans {
-		if p.Lo != at || p.Hi <= p.Lo || p.Modality > engine.Image {
-			return bad(d.path, "spans", nil, "[%d, %d) of modality %d follows position %d", p.Lo, p.Hi, p.Modality, at)
-		}
-		at = p.Hi
-	}
-	if at != n {
-		return bad(d.path, "spans", nil, "cover %d of %d positions", at, n)
-	}
-	if s.Answer.Lo < 0 || s.Answer.Hi < s.Answer.Lo || s.Answer.Hi > n {
-		return bad(d.path, "answer", nil, "[%d, %d) is outside the %d positions", s.Answer.Lo, s.Answer.Hi, n)
-	}
-	if g := s.Grid; g.Cols < 0 || g.Rows < 0 || g.Cols > n || g.Rows > n || g.Cols*g.Rows > n {
-		return bad(d.path, "grid", nil, "%d x %d cells of %d positions", g.Cols, g.Rows, n)
-	}
-	for i, t := range q.Tokens {
-		most := s.Spec.Vocab
-		if s.Spec.Vectors && q.Fixed[i] {
-			most += n // the vectors of pictures
-		}
-		if t < 0 || s.Spec.Vocab > 0 && int(t) >= most {
-			return bad(d.path, "tokens", nil, "token %d at position %d, the vocabulary has %d", t, i, s.Spec.Vocab)
-		}
-	}
-	d.tokens = append([]engine.Token(nil), q.Tokens...)
-	d.fixed = q.Fixed
-	return nil
-}
-
-// checkStep refuses changes that do not fit the sequence as it is then.
-func (d *Reader) checkStep(s *engine.Step) error {
-	item := fmt.Sprintf("step %d", d.steps+1)
-	if n := len(d.tokens); s.Block.Lo < 0 || s.Block.Hi < s.Block.Lo || s.Block.Hi > n || s.Masked < 0 || s.Masked > n {
-		return bad(d.path, item, nil, "block [%d, %d) and %d masked of %d positions", s.Block.Lo, s.Block.Hi, s.Masked, n)
-	}
-	for _, c := range s.Changes {
-		switch {
-		case c.Pos < 0 || c.Pos >= len(d.tokens):
-			return bad(d.path, item, nil, "changes position %d of %d", c.Pos, len(d.tokens))
-		case d.fixed[c.Pos]:
-			return bad(d.path, item, nil, "changes the fixed position %d", c.Pos)
-		case c.From != d.tokens[c.Pos]:
-			return bad(d.path, item, nil, "position %d: token %d is there, not %d", c.Pos, d.tokens[c.Pos], c.From)
-		case c.To < 0 || d.started.Spec.Vocab > 0 && int(c.To) >= d.started.Spec.Vocab:
-			return bad(d.path, item, nil, "position %d: token %d, the vocabulary has %d", c.Pos, c.To, d.started.Spec.Vocab)
-		case c.Kind > engine.Edit:
-			return bad(d.path, item, nil, "position %d: change of kind %d, want 0 to %d", c.Pos, c.Kind, engine.Edit)
-		}
-		d.tokens[c.Pos] = c.To
-	}
-	d.steps++
-	return nil
-}
-
-// checkFinished compares the last sequence with what the steps made of the first.
-func (d *Reader) checkFinished(f *engine.Finished) error {
-	if f.Sequence == nil || len(f.Sequence.Tokens) != len(d.tokens) || len(f.Sequence.Fixed) != len(d.tokens) {
-		return bad(d.path, "finished", nil, "its sequence has not the %d positions of the first", len(d.tokens))
-	}
-	for i, t := range f.Sequence.Tokens {
-		if t != d.tokens[i] {
-			return bad(d.path, "finished", nil, "token %d at position %d, the steps made it %d", t, i, d.tokens[i])
-		}
-	}
-	return nil
 }
 
 // attach puts a picture of the started event in its place.
