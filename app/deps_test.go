@@ -17,6 +17,7 @@ const imports = `
 	engine < engine/tensor, engine/sample
 	engine, regexp2, x/text < engine/token
 	engine < engine/trace
+	engine/trace < engine/remote
 	engine/tensor, x/sys < engine/weights, engine/cpu
 	engine/tensor < engine/nn
 	engine/weights < engine/models/vocab
@@ -48,7 +49,8 @@ const imports = `
 
 	engine < app/flat, app/history/column
 	ui/state, app/history/column, sqlite < app/history
-	assets, app/locale, app/flat, app/history, engine/local, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
+	assets, app/locale, app/flat, app/history, engine/local, engine/remote, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
+	assets, engine/local, engine/remote < app/engined
 
 	# For tests only: nothing above may import these.
 	engine < engine/enginetest, ui/run/runtest
