@@ -12,9 +12,10 @@ run: ## install what is missing, build, open the window
 	@$(MAKE) --no-print-directory build
 	@./unmask gui; code=$$?; if [ $$code = 3 ]; then exit 0; fi; exit $$code
 
-build: ## build ./unmask
+build: ## build ./unmask and its worker ./unmask-engined
 	@echo "Building (the first time takes minutes: Fyne's OpenGL bindings are large)..."
 	@$(GO) build $(TAGS) -buildvcs=false -o unmask ./app
+	@$(GO) build $(TAGS) -buildvcs=false -o unmask-engined ./app/engined
 
 test: ## install what the tests need and run them all
 	@scripts/packages.sh build run test
@@ -40,7 +41,7 @@ tiny: ## train the embedded model from scratch (hours; resumes)
 	@$(MAKE) -C assets/tiny/recipe
 
 clean: ## remove what was built
-	@rm -rf unmask bin build
+	@rm -rf unmask unmask-engined bin build
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/'

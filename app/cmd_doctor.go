@@ -43,7 +43,7 @@ func runDoctor(ctx context.Context, c *call) error {
 	var all []finding
 	broken := false
 	for _, look := range []func(context.Context, *call) finding{
-		lookProgram, lookProcessor, lookMemory, lookWindow, lookGL, lookCUDA, lookFonts, lookData, lookSettings, lookModel,
+		lookProgram, lookProcessor, lookMemory, lookDevice, lookWindow, lookGL, lookCUDA, lookFonts, lookData, lookSettings, lookModel,
 	} {
 		f := look(ctx, c)
 		all = append(all, f)

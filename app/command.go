@@ -33,7 +33,7 @@ type flagGroup uint8
 
 // The groups.
 const (
-	takesModel  flagGroup = 1 << iota // --model, --dtype, --threads, --kernels
+	takesModel  flagGroup = 1 << iota // --model, --dtype, --threads, --kernels, --device
 	takesJob                          // every option of a run and of the samplers, --preset
 	takesOutput                       // -o
 	takesJSON                         // --json
@@ -130,7 +130,7 @@ func (cmd *command) main(ctx context.Context, args []string, s streams) error {
 func (c *call) settingFlags() map[string]string {
 	given := map[string]string{}
 	for _, s := range settings {
-		model := s.key == "model" || s.key == "dtype" || s.key == "threads" || s.key == "kernels"
+		model := s.key == "model" || s.key == "dtype" || s.key == "threads" || s.key == "kernels" || s.key == "device"
 		if model && c.cmd.takes&takesModel == 0 {
 			continue
 		}

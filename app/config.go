@@ -22,6 +22,7 @@ type Config struct {
 	Model    string // folder of a checkpoint; "" is the embedded model
 	DType    string // arithmetic: "f32", "bf16", "i8"; "" is the fastest that the machine has
 	Threads  int    // worker threads of the CPU backend, [0, maxThreads]; 0 is every core
+	Device   string // "cpu": in this process; "worker": in a process of its own; else the command of a worker elsewhere
 	Kernels  string // "portable", "avx2", "avx512"; "" is the best that the CPU has
 	DataDir  string // history, pictures and samples
 	LogLevel string // "debug", "info", "warn", "error"
@@ -60,6 +61,8 @@ var settings = []setting{
 		func(c *Config, v string) error { return setInt(&c.Threads, v) }, func(c *Config) string { return strconv.Itoa(c.Threads) }},
 	{"kernels", "UNMASK_CPU", "SET", "portable, avx2, avx512, avx512bf16 or neon (default: the best that the CPU has)",
 		func(c *Config, v string) error { c.Kernels = v; return nil }, func(c *Config) string { return c.Kernels }},
+	{"device", "UNMASK_DEVICE", "WHERE", "cpu; worker: in a process of its own; or a command that reaches one, as \"ssh host unmask-engined\" (default cpu)",
+		func(c *Config, v string) error { c.Device = v; return nil }, func(c *Config) string { return c.Device }},
 	{"data_dir", "UNMASK_DATA", "DIR", "folder of history, pictures and samples",
 		func(c *Config, v string) error { c.DataDir = v; return nil }, func(c *Config) string { return c.DataDir }},
 	{"log_level", "UNMASK_LOG", "LEVEL", "debug, info, warn or error (default warn)",
@@ -97,6 +100,7 @@ func clip(v string) string { return flat.Clip(v) }
 func defaults(getenv func(string) string) Config {
 	return Config{
 		DataDir:  defaultDataDir(getenv),
+		Device:   deviceCPU,
 		LogLevel: "warn",
 		GL:       "auto",
 		Demo:     true,
@@ -225,10 +229,13 @@ func (c *Config) Validate() error {
 	if c.Threads < 0 || c.Threads > maxThreads {
 		problems = append(problems, fmt.Errorf("%s: %d is outside [0, %d]", c.where("threads"), c.Threads, maxThreads))
 	}
+	if len(strings.Fields(c.Device)) == 0 {
+		problems = append(problems, fmt.Errorf("%s: is empty", c.where("device")))
+	}
 	if c.DataDir == "" {
 		problems = append(problems, fmt.Errorf("%s: is empty", c.where("data_dir")))
 	}
-	for _, p := range []struct{ key, v string }{{"model", c.Model}, {"data_dir", c.DataDir}} {
+	for _, p := range []struct{ key, v string }{{"model", c.Model}, {"device", c.Device}, {"data_dir", c.DataDir}} {
 		if strings.ContainsRune(p.v, 0) {
 			problems = append(problems, fmt.Errorf("%s: has a zero byte in it", c.where(p.key)))
 		}

@@ -17,15 +17,19 @@ import (
 // version is the release; FyneApp.toml has the same, which a test compares.
 const version = "0.1.0"
 
-// openSession makes the session of the program: in this process, on the processor. Tests put a scripted one here.
+// openSession makes the session of the program: in this process, or in a worker. Tests put a scripted one here.
 var openSession = func(cfg Config, log *slog.Logger) (engine.Session, error) {
-	return local.New(local.Config{
+	here := local.New(local.Config{
 		Embedded: assets.Model(),
 		Backend: func(threads int) (tensor.Backend, error) {
 			return cpu.New(cpu.Options{Kernels: cfg.Kernels, Threads: threads})
 		},
 		Log: log,
-	}), nil
+	})
+	if cfg.Device == deviceCPU {
+		return here, nil
+	}
+	return openWorker(cfg, log, here)
 }
 
 // ref names the model of the configuration.
