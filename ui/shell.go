@@ -1,5 +1,7 @@
 package ui
 
+// size: the frame of the window: rail, head, status and dialogs.
+
 import (
 	"fmt"
 	"strings"

@@ -66,6 +66,7 @@ func (m *Masked) Passes(seq *engine.Sequence, o engine.Options) (int, error) {
 // plan divides the free masked positions into blocks, left to right, and the steps among the blocks in proportion to
 // their masks, at least one each. A block has no more steps than masks. A picture is one block.
 func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
+	// size: one pass over the sequence, whose cases share its variables.
 	if err := check(seq, o); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 // denoise yields the steps of p: blocks from left to right, the planned steps shared among them, the surest candidates
 // first. Confidence is a function of seed, sampler and position.
 func (s *Session) denoise(ctx context.Context, p *plan, yield func(engine.Event, error) bool) {
+	// size: the whole scripted loop, read from top to bottom.
 	begin := time.Now()
 	seq, o := p.started.Sequence.Clone(), p.started.Job.Options
 	picture := p.started.Grid.Cols > 0

@@ -168,6 +168,7 @@ func (r *render) bind(names []string, v any) error {
 }
 
 func (r *render) eval(e expr) (any, error) {
+	// size: one case a kind of node.
 	if err := r.spend(1); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 //
 // size: the reading of its arrays, one formula, and its derivative.
 func verifyGRPO(ctx context.Context, f *folder, n *network, name string, raw json.RawMessage) error {
+	// size: the arrays of the fixture and their formulas, in its order.
 	var p probabilities
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return err
@@ -109,6 +110,7 @@ func (f *folder) scalar(name string, got, want float64) {
 //
 // size: the reading of its arrays and one formula.
 func verifyD1SFT(ctx context.Context, f *folder, n *network, name string, raw json.RawMessage) error {
+	// size: the arrays of the fixture and their formulas, in its order.
 	var run struct {
 		Prompt  int     `json:"prompt_length"`
 		Prompts int     `json:"num_prompt_tokens"`

@@ -1,5 +1,7 @@
 package verify
 
+// size: the checks of one fixture folder.
+
 import (
 	"bytes"
 	"context"

@@ -1,6 +1,8 @@
 // Package chat is the pane that talks: prompts, answers as a flow of tokens, and the denoising panel beside them.
 package chat
 
+// size: one pane: its widgets and what is patched when the state changes.
+
 import (
 	"fmt"
 	"slices"

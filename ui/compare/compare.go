@@ -1,6 +1,8 @@
 // Package compare is the pane that sets samplers, steps or blocks side by side on one prompt and seed.
 package compare
 
+// size: one pane: its widgets and what is patched when the state changes.
+
 import (
 	"fmt"
 	"math"

@@ -17,6 +17,7 @@ import (
 // PNG writes the animation of r as an animated PNG (APNG 1.0, W3C PNG third edition), endless and without loss. Programs
 // that know no animations show the end of the run.
 func PNG(w io.Writer, r *run.Run, o Options) error {
+	// size: one loop over frames around the chunks that it writes.
 	if r == nil || r.Started() == nil {
 		return ErrEmpty
 	}

@@ -19,6 +19,7 @@ func Update(s State, m Msg, f Fresh) (State, []Cmd) {
 }
 
 func updateWindow(s *State, m Msg, f Fresh) []Cmd {
+	// size: one case a message.
 	switch m := m.(type) {
 	case ShowPane:
 		s.Pane, s.Welcome, s.Sheet = m.Pane, false, false

@@ -1,5 +1,7 @@
 package widgets
 
+// size: one widget: gestures, tools and overlay share the stroke.
+
 import (
 	"image"
 	"image/color"

@@ -2,6 +2,8 @@
 // and Fyne.
 package panel
 
+// size: the view's gestures, clock and renderer share one state.
+
 import (
 	"image"
 	"log/slog"
