@@ -1,5 +1,7 @@
 package remote
 
+// size: the client: one session with its worker, its runs and what happens when the worker is lost.
+
 import (
 	"context"
 	"encoding/json"

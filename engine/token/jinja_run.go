@@ -168,7 +168,6 @@ func (r *render) bind(names []string, v any) error {
 }
 
 func (r *render) eval(e expr) (any, error) {
-	// size: one case a kind of node.
 	if err := r.spend(1); err != nil {
 		return nil, err
 	}
@@ -324,6 +323,7 @@ func member(v any, name string) (any, error) {
 }
 
 func (e sliceExpr) eval(r *render) (any, error) {
+	// size: the cases of omitted, negative and empty bounds for text and lists.
 	v, err := r.eval(e.e)
 	if err != nil {
 		return nil, err

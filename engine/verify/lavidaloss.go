@@ -10,6 +10,7 @@ import (
 // lavidaLoss checks loss.*: everything behind the prompt is trained, padding with end tokens too, in two rows, one with a
 // random mask and one with its complement; the loss is the mean cross entropy.
 func (e *eyed) lavidaLoss(ctx context.Context) error {
+	// size: the arrays of the fixture and their formulas, in its order.
 	f := e.f
 	var text string
 	var said float64

@@ -95,6 +95,7 @@ func (f *folder) decodeStrictly(name string, into any) error {
 }
 
 func (e *eyed) lladaRun(ctx context.Context, name string) error {
+	// size: the settings of a recorded run, in the order of its file.
 	var r lladavRun
 	if err := e.f.decodeStrictly(name, &r); err != nil {
 		return err

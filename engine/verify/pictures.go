@@ -70,6 +70,7 @@ func openEyed(ctx context.Context, f *folder) (*eyed, error) {
 }
 
 func (e *eyed) prompt(ctx context.Context, i int) error {
+	// size: the stages of a picture on its way into the prompt, one check each.
 	f, name := e.f, fmt.Sprintf("img%d", i)
 	var p pictured
 	if err := f.decode(name, &p); err != nil {
