@@ -140,9 +140,11 @@ func (w *Window) typedRune(r rune) {
 // escape closes what is open, else stops the run.
 func (w *Window) escape() {
 	s := &w.store.now
-	switch top := w.win.Canvas().Overlays().Top(); {
+	overlays := w.win.Canvas().Overlays()
+	switch top := overlays.Top(); {
 	case top != nil:
 		top.Hide()
+		overlays.Remove(top) // what a pop-up stands in only hides, and hidden it would still take the pointer
 	case w.shell.large.Open():
 		w.shell.toggleLarge()
 	case s.Sheet:
