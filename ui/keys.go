@@ -41,6 +41,7 @@ var bindings = []binding{
 	{"Ctrl+B", "session list", short(ctrl, fyne.KeyB), func(w *Window, _ int) { w.Dispatch(state.ToggleList{}) }},
 	{"Ctrl+\\", "denoising panel", short(ctrl, fyne.KeyBackslash), func(w *Window, _ int) { w.Dispatch(state.TogglePanel{}) }},
 	{"Ctrl+,", "settings of the next run", short(ctrl, fyne.KeyComma), func(w *Window, _ int) { w.Dispatch(state.ShowSheet{Open: !w.store.now.Sheet}) }},
+	{"Ctrl+T", "Chat: think first, or not", short(ctrl, fyne.KeyT), func(w *Window, _ int) { w.Dispatch(state.ToggleThink{}) }},
 	{"Alt+Left, Right", "a step back, on, wherever the focus is", short(alt, fyne.KeyLeft, fyne.KeyRight), func(w *Window, i int) { w.shell.stepBy(2*i - 1) }},
 }
 

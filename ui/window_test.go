@@ -139,3 +139,17 @@ func TestStopKeepsWhatIsThere(t *testing.T) {
 		t.Errorf("%d of %d steps are kept, want those before the stop", n, planned)
 	}
 }
+
+func TestThinkFirstIsSwitched(t *testing.T) {
+	s := state.New()
+	s.Model.Spec = enginetest.Spec()
+	if s, _ := state.Update(s, state.ToggleThink{}, state.Fresh{}); s.Options(engine.Chat).Think {
+		t.Error("a model that knows no thinking is asked to think")
+	}
+	s.Model.Spec.ThinkStyle = "Think first."
+	for _, want := range []bool{true, false} {
+		if s, _ = state.Update(s, state.ToggleThink{}, state.Fresh{}); s.Options(engine.Chat).Think != want {
+			t.Errorf("think is %v, want %v", !want, want)
+		}
+	}
+}

@@ -50,6 +50,7 @@ type Pane struct {
 
 	entry     *parts.Field
 	attach    *widgets.IconButton
+	think     *widgets.IconButton
 	run       *parts.Button
 	runBox    fyne.CanvasObject
 	rate      *parts.Text
@@ -106,6 +107,8 @@ func (p *Pane) makeComposer() {
 	}
 	p.attach = widgets.NewIconButton("Attach a picture", "Ctrl+O", fynetheme.MailAttachmentIcon(), func() { parts.AskPicture(env, state.PaneChat) })
 	p.attach.OnHint = env.Note
+	p.think = widgets.NewIconButton("Think first", "Ctrl+T", theme.Icon("think"), func() { env.Dispatch(state.ToggleThink{}) })
+	p.think.OnHint = env.Note
 	p.run = parts.NewButton(parts.Run, "Run", fynetheme.MailSendIcon(), p.runOrStop)
 	p.run.Hint, p.run.OnHint = "Run  Ctrl+Enter", env.Note
 	p.rate, p.done = parts.SmallNumber(""), parts.SmallNumber("")
@@ -118,7 +121,7 @@ func (p *Pane) makeComposer() {
 	})
 	p.attached = parts.HStack(12, 0, 0, parts.Fixed(48, 48, p.thumb), parts.Grow(0, parts.Caption("The next prompt is about this picture")), remove)
 	p.composer = parts.VStack(8, 20, 12, p.editing, p.attached, p.meter,
-		parts.HStack(8, 0, 0, p.attach, parts.Grow(120, parts.AtLeast(0, theme.MainAction, p.entry)), p.run))
+		parts.HStack(8, 0, 0, p.attach, p.think, parts.Grow(120, parts.AtLeast(0, theme.MainAction, p.entry)), p.run))
 }
 
 func lines(text string) (n int) {
@@ -200,6 +203,8 @@ func (p *Pane) Apply(s *state.State) {
 		p.run.Set("Run", fynetheme.MailSendIcon())
 		p.entry.SetPlaceHolder("Ask, or write ___ to be filled in")
 	}
+	visible(p.think, s.Model.Spec.ThinkStyle != "")
+	p.think.SetOn(s.Options(engine.Chat).Think)
 	visible(p.editing, ps.EditOf != "")
 	visible(p.attached, ps.Draft.Picture != nil)
 	if ps.Draft.Picture != nil && p.thumb.Image != ps.Draft.Picture {

@@ -127,6 +127,8 @@ type (
 		Task    engine.Task
 		Options engine.Options
 	}
+	// ToggleThink has the next chats think first, or not.
+	ToggleThink struct{}
 	// UsePreset sets the options of a task to the preset of that name.
 	UsePreset struct {
 		Task engine.Task
@@ -285,6 +287,7 @@ func (SetFrame) msg()       {}
 func (SetSeed) msg()        {}
 func (RollSeed) msg()       {}
 func (LockSeed) msg()       {}
+func (ToggleThink) msg()    {}
 func (SetOptions) msg()     {}
 func (UsePreset) msg()      {}
 func (SetRemember) msg()    {}

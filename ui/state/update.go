@@ -80,7 +80,7 @@ func updateWindow(s *State, m Msg, f Fresh) []Cmd {
 		return updateSession(s, m, f)
 	case EditDraft, Attach, SetMask, SetFrame, SetSeed, RollSeed, LockSeed, SetColumns, CancelEdit, PictureRead:
 		return updateDraft(s, m, f)
-	case SetOptions, UsePreset, SetRemember:
+	case SetOptions, ToggleThink, UsePreset, SetRemember:
 		return updateSettings(s, m)
 	default:
 		return updateRun(s, m, f)
@@ -178,6 +178,12 @@ func updateSettings(s *State, m Msg) []Cmd {
 	switch m := m.(type) {
 	case SetOptions:
 		set(m.Task, m.Options)
+	case ToggleThink:
+		if s.Model.Spec.ThinkStyle != "" {
+			o := s.settings(engine.Chat)
+			o.Think = !o.Think
+			set(engine.Chat, o)
+		}
 	case UsePreset:
 		for _, p := range Presets(s.Model.Spec, m.Task) {
 			if p.Name == m.Name {
