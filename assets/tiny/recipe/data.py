@@ -102,7 +102,7 @@ class Bank:
 
 def worn(r, codes):
     """A few flipped bits, as an encoder makes them on pictures that are not the original rendering."""
-    if r.random() < 0.4:
+    if r.random() < 0.25:
         codes = codes.copy()
         for i in r.integers(0, NT, int(r.integers(1, 6))):
             codes[i] ^= 1 << int(r.integers(BITS))
@@ -174,6 +174,7 @@ def pack(rows, slack=0, mult=8):
             w[i, o:o + len(a)] = 0.3 + 0.7 * KEY[np.array(a)]
             o += len(a)
         w[i, o:] = 0.04
+        w[i, o:o + 4] = 0.2          # where an answer ends matters more than the rest of the padding
     return ids, w
 
 
@@ -187,7 +188,7 @@ def batch_mmu(r, bank, n, weights=None):
     """Single questions with a canvas behind the answer, or several questions on one picture."""
     rows = []
     kw = dict(weights=weights) if weights else {}
-    many = r.random() < 0.3
+    many = r.random() < 0.5
     for _ in range(max(2, n * 3 // 4) if many else n):
         s = bank.scene(r, **kw)
         c = worn(r, bank.get(s)[0])
@@ -202,7 +203,7 @@ def batch_mmu(r, bank, n, weights=None):
             q, a, _ = W.ask_picture(r, s, str(k))
             ts.append((turn(q, not ts, head), answer(a)))
         rows.append(ts)
-    ids, w = pack(rows, slack=0 if many else int(r.choice([0, 4, 8, 16])))
+    ids, w = pack(rows, slack=0 if many else int(r.choice([0, 4, 8, 12])))
     ids, tgt = mask_text(r, ids, w, full=0.5, low=0.3)
     return ids, tgt, w
 
@@ -217,7 +218,7 @@ def batch_text(r, n):
         items.sort(key=lambda t: len(t[0][0]) + len(t[0][1]))
         o = int(r.integers(0, 2 * n + 1))
         rows = items[o:o + n]
-        slack = int(r.choice([0, 4, 8, 16]))
+        slack = int(r.choice([0, 8, 16, 24]))
     else:
         rows, slack = [], 0
         for _ in range(n):

@@ -122,7 +122,7 @@ while time.time() - t0 < A.minutes * 60:
             p.grad, wt[n].grad = wt[n].grad.float(), None
     torch.nn.utils.clip_grad_norm_(rest, 1.0)
     el = (time.time() - t0) / 60
-    lr = (mx.get("lr") or A.lr) * min(1.0, (step - start_step + 1) / 100)
+    lr = (mx.get("lr") or A.lr) * min(1.0, (step - start_step + 1) / (100 if start_step == 0 else 20))
     if A.decay and el > A.minutes - A.decay:
         lr *= max(0.02, (A.minutes - el) / A.decay)
     for g in opt.param_groups:
