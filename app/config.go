@@ -23,7 +23,7 @@ type Config struct {
 	DType    string // arithmetic: "f32", "bf16", "i8"; "" is the fastest that the machine has
 	Threads  int    // worker threads of the CPU backend, [0, maxThreads]; 0 is every core
 	Device   string // "cpu": in this process; "worker": in a process of its own; else the command of a worker elsewhere
-	Kernels  string // "portable", "avx2", "avx512"; "" is the best that the CPU has
+	Kernels  string // "portable", "avx2", "avx512", "avx512bf16", "amx", "neon"; "" is the best that the CPU has
 	DataDir  string // history, pictures and samples
 	LogLevel string // "debug", "info", "warn", "error"
 	GL       string // "auto" or "software", how the window and the denoising view are drawn
@@ -59,7 +59,7 @@ var settings = []setting{
 		func(c *Config, v string) error { c.DType = v; return nil }, func(c *Config) string { return c.DType }},
 	{"threads", "UNMASK_THREADS", "N", "threads of the CPU backend (default: every core)",
 		func(c *Config, v string) error { return setInt(&c.Threads, v) }, func(c *Config) string { return strconv.Itoa(c.Threads) }},
-	{"kernels", "UNMASK_CPU", "SET", "portable, avx2, avx512, avx512bf16 or neon (default: the best that the CPU has)",
+	{"kernels", "UNMASK_CPU", "SET", "portable, avx2, avx512, avx512bf16, amx or neon (default: the best that the CPU has)",
 		func(c *Config, v string) error { c.Kernels = v; return nil }, func(c *Config) string { return c.Kernels }},
 	{"device", "UNMASK_DEVICE", "WHERE", "cpu; worker: in a process of its own; or a command that reaches one, as \"ssh host unmask-engined\" (default cpu)",
 		func(c *Config, v string) error { c.Device = v; return nil }, func(c *Config) string { return c.Device }},
@@ -223,7 +223,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	oneOf("dtype", c.DType, "", "f32", "bf16", "i8")
-	oneOf("kernels", c.Kernels, "", "portable", "avx2", "avx512", "avx512bf16", "neon")
+	oneOf("kernels", c.Kernels, "", "portable", "avx2", "avx512", "avx512bf16", "amx", "neon")
 	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("gl", c.GL, "auto", "software")
 	if c.Threads < 0 || c.Threads > maxThreads {

@@ -1,7 +1,7 @@
 // Package cpu is the backend of every machine: portable Go, and vector kernels where the processor has them.
 //
 // A product is cut into tiles of mr rows by nr columns. Weights are packed once, by [Backend.Pack], into panels of nr
-// columns; activations are packed a product, into strips of up to mr rows. A kernel set (portable, avx2, avx512) is a
+// columns; activations are packed a product, into strips of up to mr rows. A kernel set (portable, avx2, avx512, amx) is a
 // table of tile and row functions; everything above the tile is written once.
 //
 // Results do not depend on the number of threads, and a row's result does not depend on the rows beside it: every

@@ -32,6 +32,10 @@ type kernels struct {
 	packI8   func(dst unsafe.Pointer, x []float32, step int, mul float32) // as packF32, of x*mul rounded
 	finishI8 func(rows int, c unsafe.Pointer, ldc int, w, sums, units unsafe.Pointer)
 
+	// unitBF16 and unitI8 do products of pairs and of words of four on a matrix unit, where there is one. Panels then have
+	// 32 columns and steps padded to chunks.
+	unitBF16, unitI8 *unitFuncs
+
 	// packF32 and packBF16 copy a row of activations to chunks of 16 words, step bytes apart, the last one zero padded.
 	packF32, packBF16 func(dst unsafe.Pointer, x []float32, step int)
 	// columns writes dst[s][r] = src[r][s] for s < steps and r < rows <= 16; source rows are stride floats apart,

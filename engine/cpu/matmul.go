@@ -44,9 +44,21 @@ func (b *Backend) MatMul(dst, x tensor.Tensor, w tensor.Matrix, bias tensor.Tens
 // strip r of rows activation rows cut into n nearly equal strips is [stripLo(r), stripLo(r+1)).
 func stripLo(i, strips, rows int) int { return i * rows / strips }
 
+// stripLo is where strip i of the job's rows begins: nearly equal strips, or full ones and a rest on the matrix unit.
+func (j *job) stripLo(i int) int {
+	if j.m.unit(j.kern) != nil {
+		return min(i*unitRows32, j.rows)
+	}
+	return stripLo(i, j.strips, j.rows)
+}
+
 // product computes dst [rows, ldc] = x [rows, k] times m, plus bias.
 func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matrix, bias []float32) {
-	strips := (rows + b.kern.mr - 1) / b.kern.mr
+	mr, do := b.kern.mr, multiply
+	if m.unit(b.kern) != nil {
+		mr, do = unitRows32, unitMultiply
+	}
+	strips := (rows + mr - 1) / mr
 	panels := (m.n + b.kern.nr - 1) / b.kern.nr
 	words := roundUp(m.steps, chunkWords)
 	b.job = job{
@@ -56,10 +68,10 @@ func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matr
 	b.job.z = b.job.a[rows*words:] // the units of rows, I8
 	j := &b.job
 	j.fn = packStrip
-	j.units(b.pool, strips, m.k*b.kern.mr)
+	j.units(b.pool, strips, m.k*mr)
 	// Panels outside, strips inside: a panel stays in the second-level cache while the strips stream past it. A unit
 	// is a few panels by all strips, or by a share of them where there are few panels.
-	j.fn = multiply
+	j.fn = do
 	j.per = max(1, panels/(4*len(b.pool.workers)))
 	j.across = (panels + j.per - 1) / j.per
 	j.split = (rows + unitRows - 1) / unitRows
@@ -72,7 +84,7 @@ func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matr
 
 // packStrip packs strip i of j.x into j.a.
 func packStrip(j *job, w *worker, i int) {
-	lo, hi := stripLo(i, j.strips, j.rows), stripLo(i+1, j.strips, j.rows)
+	lo, hi := j.stripLo(i), j.stripLo(i+1)
 	j.packLeft(j.a[lo*j.width:hi*j.width], j.x[lo*j.m.k:hi*j.m.k], j.z[lo:hi])
 }
 

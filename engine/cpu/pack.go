@@ -19,6 +19,7 @@ type matrix struct {
 	// I8: the value of a column's unit, and what the 128 added to activations adds to a column's sum; padded to panels.
 	scales []float32
 	sums   []int32
+	zeros  []float32 // a bias of nothing
 	// strips is the same weight as a left operand, made at the first convolution, which takes its place.
 	strips []float32
 }
@@ -63,6 +64,9 @@ func (b *Backend) Pack(src []byte, from tensor.DType, n, k int, as tensor.DType)
 	m.words = alignedFloats(panels * m.panel)
 	if as == tensor.I8 {
 		m.scales, m.sums = make([]float32, panels*b.kern.nr), make([]int32, panels*b.kern.nr)
+		if b.kern.unitI8 != nil {
+			m.zeros = make([]float32, panels*b.kern.nr)
+		}
 	}
 	b.job = job{fn: packPanel, m: m, kern: b.kern, src: src, from: from}
 	b.pool.run(&b.job, panels)
@@ -72,18 +76,22 @@ func (b *Backend) Pack(src []byte, from tensor.DType, n, k int, as tensor.DType)
 
 // layout computes the sizes that depend on the kernel set.
 func (m *matrix) layout(k *kernels) {
+	unit := stepUnit
+	if m.unit(k) != nil {
+		unit = chunkWords
+	}
 	switch {
 	case m.dt == tensor.F32:
-		m.steps = roundUp(m.k, stepUnit)
+		m.steps = roundUp(m.k, unit)
 		m.panel = m.steps * k.nr
 	case m.dt == tensor.I8:
-		m.steps = roundUp((m.k+k.words-1)/k.words, stepUnit)
+		m.steps = roundUp((m.k+k.words-1)/k.words, unit)
 		m.panel = m.steps * k.nr * k.words / 4
 	case k.pairs:
-		m.steps = roundUp((m.k+1)/2, stepUnit)
+		m.steps = roundUp((m.k+1)/2, unit)
 		m.panel = m.steps * k.nr
 	default:
-		m.steps = roundUp(m.k, stepUnit)
+		m.steps = roundUp(m.k, unit)
 		m.panel = m.steps / 2 * k.nr
 	}
 }

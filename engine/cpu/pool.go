@@ -31,6 +31,7 @@ type worker struct {
 	packA []float32
 	packB []float32
 	row   []float32
+	run   tileRun
 	pick  pickScratch
 	_     [64]byte
 }

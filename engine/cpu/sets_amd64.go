@@ -35,6 +35,13 @@ var sets = sync.OnceValue(func() []*kernels {
 			} else {
 				all = append(all[:len(all)-1], &n, &k)
 			}
+			if x.HasAVX512VNNI && hasAMX() {
+				u := n
+				u.name = "amx"
+				u.unitBF16 = &unitFuncs{productBF16DownAMX, productBF16AcrossAMX}
+				u.unitI8 = &unitFuncs{productI8DownAMX, productI8AcrossAMX}
+				all = append(all, &u)
+			}
 		}
 	}
 	return all
@@ -129,5 +136,10 @@ var peaks = map[string][]peak{
 		{tensor.F32, 28 * 16 * 2, peakF32AVX512},
 		{tensor.BF16, 28 * 32 * 2, peakBF16AVX512},
 		{tensor.I8, 28 * 64 * 2, peakI8AVX512},
+	},
+	"amx": {
+		{tensor.F32, 28 * 16 * 2, peakF32AVX512},
+		{tensor.BF16, 4 * 16 * 16 * 32 * 2, func(n int) { peakBF16AMX(n, newUnitPeak()) }},
+		{tensor.I8, 4 * 16 * 16 * 64 * 2, func(n int) { peakI8AMX(n, newUnitPeak()) }},
 	},
 }

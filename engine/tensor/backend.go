@@ -99,7 +99,7 @@ type ConvOptions struct {
 type Device struct {
 	Kind    string // "cpu", "cuda"
 	Name    string // for people
-	Kernels string // "portable", "avx2", "avx512", "avx512bf16", "neon"
+	Kernels string // "portable", "avx2", "avx512", "avx512bf16", "amx", "neon"
 	Threads int
 	Memory  int64 // bytes free for models; 0: unknown
 }
