@@ -20,7 +20,7 @@ import (
 // the environment, flags. Packages get values out of it, never the Config.
 type Config struct {
 	Model    string // folder of a checkpoint; "" is the embedded model
-	DType    string // arithmetic: "f32", "bf16", "i8"; "" is the fastest that the machine has
+	DType    string // arithmetic: "f32", "bf16", "i8", "i4"; "" is the fastest that the machine has
 	Threads  int    // worker threads of the CPU backend, [0, maxThreads]; 0 is every core
 	Device   string // "cpu": in this process; "worker": in a process of its own; else the command of a worker elsewhere
 	Kernels  string // "portable", "avx2", "avx512", "avx512bf16", "amx", "neon"; "" is the best that the CPU has
@@ -55,8 +55,8 @@ func (s setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
 var settings = []setting{
 	{"model", "UNMASK_MODEL", "DIR", "folder of a checkpoint (default: the embedded model)",
 		func(c *Config, v string) error { c.Model = v; return nil }, func(c *Config) string { return c.Model }},
-	{"dtype", "UNMASK_DTYPE", "TYPE", "arithmetic: f32, bf16 or i8, which changes answers a little (default: the fastest of the first two)",
-		func(c *Config, v string) error { c.DType = v; return nil }, func(c *Config) string { return c.DType }},
+	{"dtype", "UNMASK_DTYPE", "TYPE", "arithmetic: f32, bf16, or i8 or i4, which change answers and take less memory (default: the fastest of the first two)",
+		func(c *Config, v string) error { c.DType = strings.Replace(v, "int", "i", 1); return nil }, func(c *Config) string { return c.DType }},
 	{"threads", "UNMASK_THREADS", "N", "threads of the CPU backend (default: every core)",
 		func(c *Config, v string) error { return setInt(&c.Threads, v) }, func(c *Config) string { return strconv.Itoa(c.Threads) }},
 	{"kernels", "UNMASK_CPU", "SET", "portable, avx2, avx512, avx512bf16, amx or neon (default: the best that the CPU has)",
@@ -222,7 +222,7 @@ func (c *Config) Validate() error {
 			problems = append(problems, fmt.Errorf("%s: %q is not one of %s", c.where(key), clip(v), strings.TrimPrefix(strings.Join(allowed, ", "), ", ")))
 		}
 	}
-	oneOf("dtype", c.DType, "", "f32", "bf16", "i8")
+	oneOf("dtype", c.DType, "", "f32", "bf16", "i8", "i4")
 	oneOf("kernels", c.Kernels, "", "portable", "avx2", "avx512", "avx512bf16", "amx", "neon")
 	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("gl", c.GL, "auto", "software")

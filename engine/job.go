@@ -150,7 +150,7 @@ func (*Finished) event() {}
 // ModelRef names a model and how to hold it. Path "" is the embedded model.
 type ModelRef struct {
 	Path    string `json:"path"`
-	DType   string `json:"dtype,omitempty"`   // arithmetic: "f32", "bf16", "i8"; "": the fastest of the first two
+	DType   string `json:"dtype,omitempty"`   // arithmetic: "f32", "bf16", "i8", "i4"; "": the fastest of the first two
 	Threads int    `json:"threads,omitempty"` // 0: all cores
 }
 

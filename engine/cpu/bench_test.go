@@ -142,7 +142,7 @@ func BenchmarkPack(b *testing.B) {
 	raw := encode(randomFloats(n * k))
 	for _, set := range Kernels() {
 		for _, from := range []tensor.DType{tensor.F32, tensor.BF16} {
-			for _, as := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8} {
+			for _, as := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8, tensor.I4} {
 				b.Run(fmt.Sprintf("%s/%v as %v", set, from, as), func(b *testing.B) {
 					be := open(b, set, 1)
 					timed(b, n*k, 0, func() { be.Pack(raw[:n*k*from.Size()], from, n, k, as) })

@@ -71,6 +71,9 @@ func (m *matrix) row(dst []float32, r int, k *kernels) {
 		switch {
 		case m.dt == tensor.F32:
 			dst[s] = panel[s*k.nr+c]
+		case m.dt == tensor.I4:
+			m.groupRow(dst, r, k.nr)
+			return
 		case m.dt == tensor.I8:
 			dst[s] = float32(bytes[(s/k.words*k.nr+c)*k.words+s%k.words]) * m.scales[r]
 		default:

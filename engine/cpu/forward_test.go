@@ -85,7 +85,7 @@ func (s *stack) flops() float64 {
 // one core, beside the register peak of the same run.
 func BenchmarkForward(b *testing.B) {
 	for _, k := range Kernels()[1:] {
-		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8} {
+		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8, tensor.I4} {
 			peak := 0.0
 			for _, p := range Peak(k, 20*time.Millisecond) {
 				if p.DType == dt {

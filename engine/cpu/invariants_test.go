@@ -86,7 +86,7 @@ func (s *pass) run(keep bool) (out []float32) {
 // TestThreads checks that the number of workers changes no bit.
 func TestThreads(t *testing.T) {
 	for _, k := range Kernels() {
-		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8} {
+		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8, tensor.I4} {
 			want := newPass(open(t, k, 1), dt).run(true)
 			for _, n := range []int{2, 3, 16} {
 				got := newPass(open(t, k, n), dt).run(true)

@@ -36,6 +36,9 @@ type kernels struct {
 	// 32 columns and steps padded to chunks.
 	unitBF16, unitI8 *unitFuncs
 
+	// unpackI4 writes groups of weights of four bits as panels of bf16 take them.
+	unpackI4 func(dst, src unsafe.Pointer, groups int)
+
 	// packF32 and packBF16 copy a row of activations to chunks of 16 words, step bytes apart, the last one zero padded.
 	packF32, packBF16 func(dst unsafe.Pointer, x []float32, step int)
 	// columns writes dst[s][r] = src[r][s] for s < steps and r < rows <= 16; source rows are stride floats apart,

@@ -9,7 +9,7 @@ import (
 // tile is the tile function of products with m.
 func (m *matrix) tile(k *kernels) tileFunc {
 	switch m.dt {
-	case tensor.BF16:
+	case tensor.BF16, tensor.I4:
 		return k.bf16
 	case tensor.I8:
 		return k.i8
@@ -95,7 +95,7 @@ func (j *job) packLeft(dst, x, units []float32) {
 	for r := range rows {
 		row, to := x[r*k:(r+1)*k], unsafe.Pointer(&dst[r*chunkWords])
 		switch j.m.dt {
-		case tensor.BF16:
+		case tensor.BF16, tensor.I4:
 			j.kern.packBF16(to, row, step)
 		case tensor.I8:
 			unit, mul := unitOf(j.kern.maxBits(row))
@@ -159,17 +159,17 @@ func multiply(j *job, w *worker, i int) {
 	}
 	for k := 0; k < j.m.steps; k += kBlock {
 		for p := first; p < last; p++ {
-			multiplyPanel(j, p, sLo, sHi, k)
+			multiplyPanel(j, w, p, sLo, sHi, k)
 		}
 	}
 }
 
 // multiplyPanel multiplies strips [sLo, sHi) with the steps of panel p from k on, at most kBlock.
-func multiplyPanel(j *job, p, sLo, sHi, k int) {
+func multiplyPanel(j *job, w *worker, p, sLo, sHi, k int) {
 	m, nr := j.m, j.kern.nr
 	tile := m.tile(j.kern)
-	b := unsafe.Pointer(&m.words[p*m.panel+k*(m.panel/m.steps)])
 	steps := min(kBlock, m.steps-k)
+	b := j.right(w, p, k, steps)
 	for s := sLo; s < sHi; s++ {
 		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
 		c := j.dst[lo*j.ldc+p*nr:]
@@ -187,10 +187,11 @@ func multiplyEdge(j *job, w *worker, p, sLo, sHi int) {
 	m, nr := j.m, j.kern.nr
 	cols := m.n - p*nr
 	c := grow(&w.tile, j.kern.mr*nr)
+	right := j.right(w, p, 0, m.steps)
 	for s := sLo; s < sHi; s++ {
 		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
 		acc := j.start(c, nr, p, hi-lo, cols)
-		m.tile(j.kern)(hi-lo, m.steps, unsafe.Pointer(&j.a[lo*j.width]), unsafe.Pointer(&m.words[p*m.panel]), unsafe.Pointer(&c[0]), nr, acc)
+		m.tile(j.kern)(hi-lo, m.steps, unsafe.Pointer(&j.a[lo*j.width]), right, unsafe.Pointer(&c[0]), nr, acc)
 		j.finish(c, nr, p, lo, hi-lo, cols)
 		for r := range hi - lo {
 			copy(j.dst[(lo+r)*j.ldc+p*nr:][:cols], c[r*nr:])

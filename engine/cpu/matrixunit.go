@@ -72,7 +72,7 @@ const unitBlock = 320
 // unit is the unit functions of products with m, or nil.
 func (m *matrix) unit(k *kernels) *unitFuncs {
 	switch m.dt {
-	case tensor.BF16:
+	case tensor.BF16, tensor.I4:
 		return k.unitBF16
 	case tensor.I8:
 		return k.unitI8
@@ -100,25 +100,28 @@ func unitMultiply(j *job, w *worker, i int) {
 	block := blockOf(m.steps)
 	for k := 0; k < m.steps && first < last; k += block {
 		steps := min(block, m.steps-k)
-		if hi-lo <= unitRows32 {
+		if hi-lo <= unitRows32 && m.dt != tensor.I4 {
 			j.unitAcross(w, first, last, lo, hi, k, steps)
 			continue
 		}
 		full := lo + (hi-lo)/unitRows32*unitRows32
 		for p := first; p < last; p++ {
-			j.unitDown(w, p, lo, full, k, steps)
+			right := j.right(w, p, k, steps)
+			if lo < full {
+				j.unitDown(w, right, p, lo, full, k, steps)
+			}
 			if full < hi {
-				j.unitDown(w, p, full, hi, k, steps)
+				j.unitDown(w, right, p, full, hi, k, steps)
 			}
 		}
 	}
 }
 
 // unitDown multiplies rows [lo, hi), a strip or some full ones, with words [k, k+steps) of panel p.
-func (j *job) unitDown(w *worker, p, lo, hi, k, steps int) {
+func (j *job) unitDown(w *worker, right unsafe.Pointer, p, lo, hi, k, steps int) {
 	t := &w.run
 	rows := min(hi-lo, unitRows32)
-	j.unitOperands(t, p, lo, rows, k, steps)
+	j.unitOperands(t, right, lo, rows, k, steps)
 	t.n, t.aStep, t.bStep, t.cStep = (hi-lo)/rows, uintptr(4*rows*j.width), 0, uintptr(4*j.ldc*rows)
 	j.unitSums(w, p, lo, hi-lo, 32, k, steps)
 	t.outStep, t.wStep, t.uStep = uintptr(4*j.ldc*rows), 0, uintptr(4*rows)
@@ -128,18 +131,18 @@ func (j *job) unitDown(w *worker, p, lo, hi, k, steps int) {
 // unitAcross multiplies rows [lo, hi), one strip, with words [k, k+steps) of panels [first, last).
 func (j *job) unitAcross(w *worker, first, last, lo, hi, k, steps int) {
 	t := &w.run
-	j.unitOperands(t, first, lo, hi-lo, k, steps)
+	j.unitOperands(t, j.right(w, first, k, steps), lo, hi-lo, k, steps)
 	t.n, t.aStep, t.bStep, t.cStep = last-first, 0, uintptr(4*j.m.panel), 128
 	j.unitSums(w, first, lo, hi-lo, (last-first)*32, k, steps)
 	t.outStep, t.wStep, t.uStep = 128, 128, 0
 	j.m.unit(j.kern).across(t)
 }
 
-// unitOperands points t at strip lo and panel p.
-func (j *job) unitOperands(t *tileRun, p, lo, rows, k, steps int) {
+// unitOperands points t at strip lo and at words of a panel.
+func (j *job) unitOperands(t *tileRun, right unsafe.Pointer, lo, rows, k, steps int) {
 	t.shape(rows)
 	t.a = unsafe.Pointer(&j.a[lo*j.width+k*rows])
-	t.b = unsafe.Pointer(&j.m.words[p*j.m.panel+k*32])
+	t.b = right
 	t.chunks = steps / chunkWords
 }
 
@@ -173,9 +176,10 @@ func (j *job) unitEdge(w *worker, p, lo, hi int) {
 	tile := grow(&w.tile, 2*32*32+32)
 	out, bias := tile[32*32:], tile[2*32*32:]
 	clear(bias)
+	right := j.right(w, p, 0, m.steps)
 	for ; lo < hi; lo += unitRows32 {
 		rows := min(unitRows32, hi-lo)
-		j.unitOperands(t, p, lo, rows, 0, m.steps)
+		j.unitOperands(t, right, lo, rows, 0, m.steps)
 		t.c, t.ldc, t.n, t.out, t.acc = unsafe.Pointer(&tile[0]), 128, 1, nil, 0
 		from := tile
 		if j.start(tile, 32, p, rows, cols) {

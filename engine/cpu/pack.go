@@ -46,8 +46,8 @@ func (b *Backend) Pack(src []byte, from tensor.DType, n, k int, as tensor.DType)
 	if n <= 0 || k <= 0 {
 		wrong("pack", "[%d, %d]", n, k)
 	}
-	if as != tensor.F32 && as != tensor.BF16 && as != tensor.I8 {
-		b.fail(&engine.UnsupportedError{What: fmt.Sprintf("a product in %v", as), Have: "f32, bf16, i8"})
+	if as != tensor.F32 && as != tensor.BF16 && as != tensor.I8 && as != tensor.I4 {
+		b.fail(&engine.UnsupportedError{What: fmt.Sprintf("a product in %v", as), Have: "f32, bf16, i8, i4"})
 	}
 	size, ok := count([]int{n, k, from.Size()})
 	if ok && len(src) != size {
@@ -94,6 +94,9 @@ func (m *matrix) layout(k *kernels) {
 		m.steps = roundUp(m.k, unit)
 		m.panel = m.steps / 2 * k.nr
 	}
+	if m.dt == tensor.I4 {
+		m.panel = (m.k + groupSize - 1) / groupSize * groupBytes(k.nr) / 4
+	}
 }
 
 // unitOf returns the step of an i8 number that spans the largest magnitude, given by its bits, and the inverse that
@@ -114,8 +117,12 @@ func unitOf(bits uint32) (unit, inverse float32) {
 func packPanel(j *job, w *worker, i int) {
 	m, nr := j.m, j.kern.nr
 	out := m.words[i*m.panel : (i+1)*m.panel]
-	if m.dt == tensor.I8 && j.kern.words == 1 {
+	switch {
+	case m.dt == tensor.I8 && j.kern.words == 1:
 		packSingleBytes(j, w, i)
+		return
+	case m.dt == tensor.I4:
+		packGroups(j, w, i)
 		return
 	}
 	steps := m.panel / nr                             // words of a column

@@ -19,6 +19,7 @@ var portable = kernels{
 	words:     1,
 	maxBits:   maxBitsPortable,
 	packI8:    packIntsPortable,
+	unpackI4:  unpackGroupsPortable,
 	packF32:   packRowPortable,
 	packBF16:  packRoundPortable,
 	columns:   columnsPortable,

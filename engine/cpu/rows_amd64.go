@@ -106,6 +106,11 @@ func packIntsAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
 //go:noescape
 func packRoundAVX512(dst unsafe.Pointer, x []float32, step int)
 
+// unpackGroupsAVX512 writes groups of 32 columns as pairs of bf16.
+//
+//go:noescape
+func unpackGroupsAVX512(dst, src unsafe.Pointer, groups int)
+
 // sumAVX2 returns the sum of x.
 //
 //go:noescape
@@ -205,6 +210,11 @@ func packIntsAVX2(dst unsafe.Pointer, x []float32, step int, mul float32)
 //
 //go:noescape
 func packRoundAVX2(dst unsafe.Pointer, x []float32, step int)
+
+// unpackGroupsAVX2 writes groups of 16 columns as pairs of bf16.
+//
+//go:noescape
+func unpackGroupsAVX2(dst, src unsafe.Pointer, groups int)
 
 // packPairsAVX512 copies a row into its chunks as bf16.
 //

@@ -62,7 +62,7 @@ var All = []Family{
 
 // OpenOptions say how to hold a model.
 type OpenOptions struct {
-	// DType is the arithmetic of products: "f32", "bf16", "i8" (answers change a little), or "" for bf16 where the weights
+	// DType is the arithmetic of products: "f32", "bf16", "i8" and "i4" (answers change a little), or "" for bf16 where the weights
 	// are stored in 16 bits and the device has bf16 products, else f32.
 	DType string
 	// Progress, when not nil, is called with the bytes read so far and in all.
@@ -230,9 +230,11 @@ func arithmetic(name string, src *weights.Set, d tensor.Device) (tensor.DType, e
 		return tensor.BF16, nil
 	case "i8":
 		return tensor.I8, nil
+	case "i4":
+		return tensor.I4, nil
 	case "":
 	default:
-		return 0, &engine.UnsupportedError{What: fmt.Sprintf("arithmetic %q", name), Have: "f32, bf16, i8"}
+		return 0, &engine.UnsupportedError{What: fmt.Sprintf("arithmetic %q", name), Have: "f32, bf16, i8, i4"}
 	}
 	if !strings.HasSuffix(d.Kernels, "bf16") {
 		return tensor.F32, nil

@@ -21,8 +21,8 @@ type Backend interface {
 	// Download copies dst's elements, little-endian row-major, converted to F32.
 	Download(dst []float32, src Tensor)
 	// Pack makes a product operand from row-major little-endian [n, k] elements of type from. src may be a read-only
-	// memory map and is not kept, unless the layout needs no copy. as is F32, BF16 or I8; a backend may do
-	// without I8, and says so by an engine.UnsupportedError.
+	// memory map and is not kept, unless the layout needs no copy. as is F32, BF16, I8 or I4; a backend may do
+	// without the last two, and says so by an engine.UnsupportedError.
 	Pack(src []byte, from DType, n, k int, as DType) Matrix
 
 	// Embed writes rows ids of table [V, D] to dst [T, D].

@@ -14,15 +14,17 @@ const (
 	I8
 	I32
 	U8
+	// I4 is four bits, in groups that share a scale: a type of products only, which no tensor has.
+	I4
 )
 
-var dtypeNames = [...]string{"f32", "bf16", "f16", "i8", "i32", "u8"}
-var dtypeSizes = [...]int{4, 2, 2, 1, 4, 1}
+var dtypeNames = [...]string{"f32", "bf16", "f16", "i8", "i32", "u8", "i4"}
+var dtypeSizes = [...]int{4, 2, 2, 1, 4, 1, 0}
 
 // String returns the lower-case name: "bf16".
 func (d DType) String() string { return dtypeNames[d] }
 
-// Size is the number of bytes of one element.
+// Size is the number of bytes of one element; 0 for I4.
 func (d DType) Size() int { return dtypeSizes[d] }
 
 // ParseDType returns the type named s.
@@ -32,7 +34,7 @@ func ParseDType(s string) (DType, error) {
 			return DType(i), nil
 		}
 	}
-	return 0, fmt.Errorf("dtype %q is unknown; have f32, bf16, f16, i8, i32, u8", s)
+	return 0, fmt.Errorf("dtype %q is unknown; have f32, bf16, f16, i8, i32, u8, i4", s)
 }
 
 // Tensor is dense row-major memory of one [Backend]. Slices of it share its memory. Only its backend may touch it.
@@ -52,7 +54,10 @@ type Matrix interface {
 	K() int
 	// DType is the arithmetic of products with it: F32 products are exact f32; BF16 products round both operands to
 	// bf16 and add up in f32; I8 products quantise x by rows and w by rows of w, each to 255 steps over its largest
-	// magnitude m: q = round(v * (127/m)), ties to even, stands for q * (m/127). A row that is not finite gives NaN.
+	// magnitude m: q = round(v * (127/m)), ties to even, stands for q * (m/127). A row that is not finite gives NaN. I4
+	// products round x to bf16 and quantise w by groups of 32 adjacent k: with m the element of largest magnitude and d = -m/8
+	// rounded to five significant bits, q = round(v/d), ties to even, in [-8, 7], stands for q * d.
 	DType() DType
+	// Bytes is the memory that it takes.
 	Bytes() int64
 }

@@ -27,6 +27,7 @@ func Run(t *testing.T, open New) {
 		{"matmul rows", matmulRows},
 		{"matmul bf16", matmulBF16},
 		{"matmul i8", matmulI8},
+		{"matmul i4", matmulI4},
 		{"rmsnorm", rmsNorm},
 		{"layernorm", layerNorm},
 		{"rope", rope},

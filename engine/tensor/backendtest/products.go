@@ -77,7 +77,7 @@ func matmul(h *harness) {
 // matmulRows checks that a row's result does not depend on the rows beside it: caches and guided passes rely on it.
 func matmulRows(h *harness) {
 	const n, k, t = 77, 123, 61
-	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8} {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.I8, tensor.I4} {
 		m := h.b.Pack(bytesOf(h.normal(n*k)), tensor.F32, n, k, dt)
 		if errors.Is(h.b.Err(), engine.ErrUnsupported) {
 			return
@@ -180,6 +180,73 @@ func matmulI8(h *harness) {
 	for i, v := range h.get(dst) {
 		if math.IsNaN(float64(v)) != (i < 4) {
 			h.Errorf("element %d is %g", i, v)
+		}
+	}
+}
+
+// quantise4 replaces groups of 32 of each row of k numbers by what their four bits stand for.
+func quantise4(v []float32, k int) []float32 {
+	out := make([]float32, len(v))
+	for i := 0; i < len(v); i += k {
+		for g := i; g < i+k; g += 32 {
+			group := v[g:min(g+32, i+k)]
+			extreme := float32(0)
+			for _, x := range group {
+				if math.Abs(float64(x)) > math.Abs(float64(extreme)) {
+					extreme = x
+				}
+			}
+			if extreme == 0 {
+				continue
+			}
+			frac, exp := math.Frexp(float64(extreme / -8))
+			d := float32(math.Ldexp(math.RoundToEven(frac*32)/32, exp))
+			for c, x := range group {
+				out[g+c] = float32(min(max(math.RoundToEven(float64(x*(1/d))), -8), 7)) * d
+			}
+		}
+	}
+	return out
+}
+
+func matmulI4(h *harness) {
+	for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {33, 31, 4097}, {13, 65, 65}, {29, 33, 31}, {57, 257, 129}, {2, 32, 64}, {70, 96, 1000}} {
+		t, n, k := s[0], s[1], s[2]
+		x, w, bias := h.normal(t*k), h.normal(n*k), h.normal(n)
+		clear(w[:k])
+		m := h.b.Pack(bytesOf(w), tensor.F32, n, k, tensor.I4)
+		if errors.Is(h.b.Err(), engine.ErrUnsupported) {
+			h.Skip("no products of four bits")
+		}
+		if m.DType() != tensor.I4 {
+			h.Fatalf("dtype %v, want i4", m.DType())
+		}
+		if n%32 == 0 && k%32 == 0 && m.Bytes() > int64(n*k*9/16) {
+			h.Errorf("[%d, %d] takes %d bytes, more than 4.5 bits an element", n, k, m.Bytes())
+		}
+		dst := h.b.Alloc(tensor.F32, t, n)
+		qw := quantise4(w, k)
+		for i := range x {
+			x[i] = bf16(x[i])
+		}
+		for _, b := range [][]float32{nil, bias} {
+			var bt tensor.Tensor
+			if b != nil {
+				bt = h.put(b, n)
+			}
+			h.b.MatMul(dst, h.put(x, t, k), m, bt)
+			want, size := product(x, qw, b, t, n, k)
+			h.within(fmt.Sprintf("[%d, %d] x [%d, %d], bias %v", t, k, n, k, b != nil), h.get(dst), want, size, 1e-6)
+		}
+	}
+	// What is not finite is seen.
+	w := h.normal(2 * 70)
+	w[5], w[100] = float32(math.NaN()), float32(math.Inf(1))
+	dst := h.b.Alloc(tensor.F32, 1, 2)
+	h.b.MatMul(dst, h.put(h.normal(70), 1, 70), h.b.Pack(bytesOf(w), tensor.F32, 2, 70, tensor.I4), nil)
+	for i, v := range h.get(dst) {
+		if !math.IsNaN(float64(v)) {
+			h.Errorf("element %d is %g, want NaN", i, v)
 		}
 	}
 }

@@ -205,6 +205,59 @@ func (r rowFunc) packBytes() {
 	r.ret()
 }
 
+// unpackGroups writes weights of four bits as pairs of bf16: two registers of columns, groups of 32 of k. The products of
+// values and scales are exact in bf16.
+func (r rowFunc) unpackGroups() {
+	r.text("unpackGroups"+r.name, "(dst, src unsafe.Pointer, groups int)",
+		fmt.Sprintf("writes groups of %d columns as pairs of bf16.", 2*r.lanes), 24)
+	r.i("MOVQ dst+0(FP), DI")
+	r.i("MOVQ src+8(FP), SI")
+	r.i("MOVQ groups+16(FP), CX")
+	if r.lanes == 16 {
+		r.i("VMOVUPS nibbles<>(SB), Z8")
+	}
+	// wide makes value i of the words in register 2 an f32 in register d.
+	wide := func(i, d int) {
+		if r.lanes == 8 {
+			r.i("VPSLLD $%d, Y2, Y%d", 28-4*i, d)
+			r.i("VPSRAD $28, Y%d, Y%d", d, d)
+			r.i("VCVTDQ2PS Y%d, Y%d", d, d)
+			return
+		}
+		from := 2
+		if i > 0 {
+			r.i("VPSRLD $%d, Z2, Z%d", 4*i, d)
+			from = d
+		}
+		r.i("VPERMPS Z8, Z%d, Z%d", from, d)
+	}
+	r.p("group:")
+	for half := range 2 {
+		r.i("VPMOVZXWD %d(SI), %s", 2*r.lanes*half, r.v(half))
+		r.i("VPSLLD $16, %s, %s", r.v(half), r.v(half))
+	}
+	for row := range 4 {
+		for half := range 2 {
+			r.i("VMOVUPS %d(SI), %s", 4*r.lanes*(1+2*row+half), r.v(2))
+			for i := range 4 {
+				low, high := 3+2*(i%2), 4+2*(i%2)
+				wide(2*i, low)
+				wide(2*i+1, high)
+				r.i("VMULPS %s, %s, %s", r.v(half), r.v(low), r.v(low))
+				r.i("VMULPS %s, %s, %s", r.v(half), r.v(high), r.v(high))
+				r.i("VPSRLD $16, %s, %s", r.v(low), r.v(low))
+				r.i("VORPS %s, %s, %s", r.v(low), r.v(high), r.v(high))
+				r.i("VMOVUPS %s, %d(DI)", r.v(high), 4*r.lanes*(2*(4*row+i)+half))
+			}
+		}
+	}
+	r.i("ADDQ $%d, SI", 2*r.lanes*18)
+	r.i("ADDQ $%d, DI", 2*r.lanes*4*16)
+	r.i("DECQ CX")
+	r.i("JNZ group")
+	r.ret()
+}
+
 // columns writes the transposition that makes panels: 16 source rows become columns.
 func (r rowFunc) columns() {
 	r.text("columnsAVX512", "(dst, src unsafe.Pointer, steps, stride, rows, step int)",

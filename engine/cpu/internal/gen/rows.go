@@ -88,7 +88,13 @@ func rows(f *file) {
 		r.exponentials()
 		r.candidates()
 		r.packing()
+		r.unpackGroups()
 	}
+	f.p("")
+	for i := range 8 {
+		f.p("DATA nibbles<>+%d(SB)/8, $0x%08x%08x", 8*i, f32(float64((2*i+9)%16-8)), f32(float64((2*i+8)%16-8)))
+	}
+	f.p("GLOBL nibbles<>(SB), RODATA|NOPTR, $64")
 	r := rowFunc{f, sets[0]}
 	r.packPairs()
 	r.packBytes()
