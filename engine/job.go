@@ -57,7 +57,7 @@ type Options struct {
 	Steps        int       `json:"steps"`    // forward passes over the whole answer; 0: the model's default
 	Block        int       `json:"block"`    // block length; 0: one block. Pictures: one block
 	Schedule     string    `json:"schedule"` // row of schedule.All; "": the task's default
-	Sampler      string    `json:"sampler"`  // row of sample.All; "": the task's default
+	Sampler      string    `json:"sampler"`  // row of sample.All or the model's own process; "": the task's default
 	Params       Params    `json:"params,omitempty"`
 	Temperature  float64   `json:"temperature"` // of token choice; 0: argmax
 	TopP         float64   `json:"top_p,omitempty"`
@@ -152,6 +152,8 @@ type ModelRef struct {
 	Path    string `json:"path"`
 	DType   string `json:"dtype,omitempty"`   // arithmetic: "f32", "bf16", "i8", "i4"; "": the fastest of the first two
 	Threads int    `json:"threads,omitempty"` // 0: all cores
+	// Adapters are folders of PEFT adapters that are laid over the model, all together.
+	Adapters []string `json:"adapters,omitempty"`
 }
 
 // Spec describes a loaded model.
@@ -178,7 +180,14 @@ type Spec struct {
 	// any cache mode keeps the prompt's keys and values alone, which changes nothing.
 	PromptFirst bool `json:"prompt_first,omitempty"`
 	// Vectors says that pictures are read as vectors: the denoiser is a [Looker].
-	Vectors    bool              `json:"vectors,omitempty"`
+	Vectors bool `json:"vectors,omitempty"`
+	// Process is the model's own reverse process, a row of sample.Processes; "": it has none.
+	Process string `json:"process,omitempty"`
+	// Continuous says that the model denoises embeddings of words: Process is all it runs by, and Mask, the id beyond its
+	// words, stands for noise.
+	Continuous bool `json:"continuous,omitempty"`
+	// Doubts say what may be wrong with the checkpoint or how it is read, found when it was loaded.
+	Doubts     []Doubt           `json:"doubts,omitempty"`
 	Ban        []Token           `json:"ban,omitempty"` // never chosen
 	Mask       Token             `json:"mask"`
 	End        []Token           `json:"end"` // tokens that end an answer

@@ -29,6 +29,14 @@ func Presets(spec Spec, task Task) []Preset {
 		return Preset{Name: name, Title: title, Doc: doc, Options: o}
 	}
 	list := []Preset{with("default", "Recommended", "What this model does best with.", func(*Options) {})}
+	if spec.Continuous { // no other process
+		return append(list,
+			with("fast", "Fast", "A quarter of the steps, without noise.", func(o *Options) {
+				o.Steps = max(1, o.Steps/4)
+				o.Params = Params{"step": 1}
+			}),
+			with("fine", "Fine", "All steps of training, which is slow.", func(o *Options) { o.Steps = 2000 }))
+	}
 	switch task {
 	case TextToImage, Inpaint, Outpaint:
 		return append(list,

@@ -21,6 +21,13 @@ type Embedder interface {
 	Predict(ctx context.Context, dst, x []float32, t float64) error
 }
 
+// Worder is an [Embedder] that tells how likely words are: a change then carries the probability of its word, the margin to
+// the next and the entropy. Without it the probability is 1.
+type Worder interface {
+	// Words writes the logits [L*V] of words given embeddings x [L*D] to dst.
+	Words(dst, x []float32) error
+}
+
 // Embedding is the reverse process of Diffusion-LM, arXiv:2205.14217: noise in the place of embeddings becomes words.
 // Every step reports the words nearest to the prediction as changes, so that a run is watched like any other: the first
 // step unmasks all free positions, later ones edit. It implements [engine.Process]; one run at a time.
@@ -187,9 +194,50 @@ func (r *embeddingRun) step(ctx context.Context, t int) (engine.Step, error) {
 		step.Changes = append(step.Changes, c)
 		r.seq.Tokens[i] = to
 	}
+	if err := r.score(out, step.Changes); err != nil {
+		return step, err
+	}
 	step.Select = time.Since(began)
 	r.index++
 	return step, nil
+}
+
+// score gives changes the probabilities of their words by the predicted embeddings out.
+func (r *embeddingRun) score(out []float32, changes []engine.Change) error {
+	w, ok := r.Model.(Worder)
+	if !ok || len(changes) == 0 {
+		return nil
+	}
+	n, v := len(changes), r.Model.Vocab()
+	x, logits := make([]float32, 0, n*r.d), make([]float32, n*v)
+	for _, c := range changes {
+		x = append(x, out[c.Pos*r.d:(c.Pos+1)*r.d]...)
+	}
+	if err := w.Words(logits, x); err != nil {
+		return err
+	}
+	for i := range changes {
+		row := logits[i*v : (i+1)*v]
+		first, second := math.Inf(-1), math.Inf(-1)
+		for _, l := range row {
+			if a := float64(l); a > first {
+				first, second = a, first
+			} else if a > second {
+				second = a
+			}
+		}
+		sum, mean := 0.0, 0.0
+		for _, l := range row {
+			e := math.Exp(float64(l) - first)
+			sum += e
+			mean += e * (float64(l) - first)
+		}
+		c := &changes[i]
+		c.Prob = float32(math.Exp(float64(row[c.To])-first) / sum)
+		c.Margin = float32((1 - math.Exp(second-first)) / sum)
+		c.Entropy = float32(math.Log(sum) - mean/sum)
+	}
+	return nil
 }
 
 // words are those nearest to the prediction, and the prediction as the step uses it.

@@ -167,6 +167,12 @@ func (m *model) frame() (head, tail []engine.Token, err error) {
 // planInfill prepares an infill: the text stands as the answer to a request, its words fixed, its holes masked.
 func (m *model) planInfill(job engine.Job) (*plan, error) {
 	text := prompt(job)
+	if m.spec.Continuous {
+		return m.planWords(job)
+	}
+	if !m.spec.Can(engine.Chat) && !hole.MatchString(text) {
+		text += fmt.Sprintf(" %s{%d}", engine.Hole, job.Options.Length) // the text goes on
+	}
 	found := hole.FindAllStringSubmatchIndex(text, -1)
 	if found == nil {
 		return nil, &engine.InputError{Item: "prompt", Reason: "has 0 holes: write ___ where words are missing, ___{5} for five tokens"}
@@ -179,12 +185,9 @@ func (m *model) planInfill(job engine.Job) (*plan, error) {
 	r.add(engine.Text, true, head...)
 	lo, at := len(head), 0
 	for _, f := range found {
-		n := job.Options.HoleLength
-		if f[2] >= 0 {
-			n, _ = strconv.Atoi(text[f[2]:f[3]]) // five digits at most
-		}
-		if n < 1 || n > m.spec.MaxLen {
-			return nil, &engine.InputError{Item: "hole", Reason: fmt.Sprintf("%d tokens long, want 1 to %d", n, m.spec.MaxLen)}
+		n, err := m.holeLength(text, f, job.Options)
+		if err != nil {
+			return nil, err
 		}
 		// The blank before a word is part of its token, so it belongs to the hole.
 		r.add(engine.Text, true, m.tok.AppendTokens(nil, strings.TrimSuffix(text[at:f[0]], " "))...)
@@ -206,6 +209,18 @@ func (m *model) planInfill(job engine.Job) (*plan, error) {
 		return token.Text(m.tok.AppendText(nil, p.seq.Tokens[lo:hi]...)), ""
 	}
 	return p, nil
+}
+
+// holeLength is how many tokens long the hole is that f found in text.
+func (m *model) holeLength(text string, f []int, o engine.Options) (int, error) {
+	n := o.HoleLength
+	if f[2] >= 0 {
+		n, _ = strconv.Atoi(text[f[2]:f[3]]) // five digits at most
+	}
+	if n < 1 || n > m.spec.MaxLen {
+		return 0, &engine.InputError{Item: "hole", Reason: fmt.Sprintf("%d tokens long, want 1 to %d", n, m.spec.MaxLen)}
+	}
+	return n, nil
 }
 
 // read turns the tokens of an answer into text: up to the first end token, without special tokens and masks, the thinking

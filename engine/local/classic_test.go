@@ -1,7 +1,9 @@
 package local
 
 import (
+	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"unmask/engine"
@@ -41,5 +43,85 @@ func TestModelsThatDoNotChat(t *testing.T) {
 				break
 			}
 		})
+	}
+}
+
+// TestOwnProcesses runs DiffusionBERT and Diffusion-LM by their own processes: every step is a change to watch, the run ends
+// without a mask, and a text without holes goes on.
+func TestOwnProcesses(t *testing.T) {
+	for _, c := range []struct {
+		dir, process string
+		prompt       string
+		options      engine.Options
+		steps        int
+		fixed        int // positions that are not to be written
+	}{
+		{"diffusionbert", "spindle", "can run ___{4} hours", engine.Options{Seed: 2, Steps: 32}, 32, 5},
+		{"diffusionbert_layerwise", "spindle", "can run", engine.Options{Seed: 2, Steps: 16, Length: 6}, 16, 4},
+		{"diffusion-lm", "embedding", "the quick ___{2} fox .", engine.Options{Seed: 2, Steps: 12}, 12, 0},
+		{"diffusion-lm", "embedding", "the quick ___", engine.Options{Seed: 2, Steps: 12, Params: engine.Params{"step": 1}}, 12, 3},
+		{"diffusion-lm", "embedding", "___", engine.Options{Seed: 2}, 12, 0},
+	} {
+		t.Run(c.dir+"/"+c.prompt, func(t *testing.T) {
+			s := session(t, nil)
+			spec, err := s.Load(t.Context(), engine.ModelRef{Path: filepath.Join(golden, c.dir), DType: "f32"}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if spec.Process != c.process || spec.Defaults[engine.Infill].Sampler != c.process {
+				t.Fatalf("process %q, default sampler %q, want %q", spec.Process, spec.Defaults[engine.Infill].Sampler, c.process)
+			}
+			run := collect(t, s, engine.Job{Task: engine.Infill, Messages: user(c.prompt), Options: c.options})
+			if c.options.Steps > 0 && (len(run.steps) != c.steps || run.started.Steps != c.steps) {
+				t.Errorf("%d steps, %d planned, want %d", len(run.steps), run.started.Steps, c.steps)
+			}
+			seq, fixed := run.started.Sequence.Clone(), 0
+			for i, f := range seq.Fixed {
+				if f {
+					fixed++
+				} else if seq.Tokens[i] != spec.Mask {
+					t.Errorf("position %d is free and holds %d before the run", i, seq.Tokens[i])
+				}
+			}
+			if c.fixed > 0 && fixed != c.fixed {
+				t.Errorf("%d positions are fixed, want %d", fixed, c.fixed)
+			}
+			for _, step := range run.steps {
+				for _, ch := range step.Changes {
+					if seq.Fixed[ch.Pos] || ch.From != seq.Tokens[ch.Pos] || !(ch.Prob >= 0 && ch.Prob <= 1.0001) {
+						t.Errorf("step %d: change %+v at a position with %d, fixed %t", step.Index, ch, seq.Tokens[ch.Pos], seq.Fixed[ch.Pos])
+					}
+				}
+				seq.Apply(step.Changes)
+			}
+			for i, id := range seq.Tokens {
+				if id == spec.Mask {
+					t.Errorf("position %d is a mask at the end", i)
+				}
+			}
+			for _, p := range engine.Presets(spec, engine.Infill) {
+				job := engine.Job{Task: engine.Infill, Options: p.Options}
+				if err := fill(&job, spec); err != nil {
+					t.Errorf("preset %s: %v", p.Name, err)
+				}
+			}
+		})
+	}
+}
+
+// TestForeignProcess: a model refuses the process of another, and one that denoises embeddings every sampler of the masked
+// loop.
+func TestForeignProcess(t *testing.T) {
+	for _, c := range []struct{ dir, sampler string }{{"diffusion-lm", "low_confidence"}, {"diffusion-lm", "spindle"}, {"mdlm", "spindle"}, {"diffusionbert", "embedding"}} {
+		s := session(t, nil)
+		if _, err := s.Load(t.Context(), engine.ModelRef{Path: filepath.Join(golden, c.dir)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range s.Run(t.Context(), engine.Job{Task: engine.Infill, Messages: user("a ___ b"), Options: engine.Options{Sampler: c.sampler}}) {
+			if !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), c.sampler) {
+				t.Errorf("%s with %s: %v", c.dir, c.sampler, err)
+			}
+			break
+		}
 	}
 }

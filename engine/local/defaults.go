@@ -45,6 +45,15 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 	}
 	hole := text
 	hole.Length, hole.Steps, hole.Block, hole.StopAtEnd, hole.BanEnd = 0, 64, 0, false, true
+	if !s.Can(engine.Chat) {
+		hole.Length = min(length, 32) // of what follows a text without holes
+	}
+	switch s.Process {
+	case "spindle": // the script's temperature and top-k, in fewer passes than its 1024
+		hole.Sampler, hole.Temperature, hole.TopK = "spindle", 0.1, 30
+	case "embedding": // the README's steps are 2000, or 200
+		hole.Sampler, hole.Steps, hole.Cache = "embedding", 200, engine.CacheNone
+	}
 	describe := text
 	if s.Family != "llada-v" {
 		describe.Length = max(1, min(64, length))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"unmask/engine"
 	"unmask/engine/sample"
@@ -51,8 +52,14 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	case isPicture(job.Task):
 		o.Length, o.Block = 0, 0
 	case job.Task == engine.Infill:
-		// Every hole is filled to its end, whatever the model would end.
-		o.Length, o.StopAtEnd, o.BanEnd = 0, false, true
+		// Every hole is filled to its end, whatever the model would end. A text without holes goes on for Length tokens where
+		// the model does not chat.
+		o.StopAtEnd, o.BanEnd = false, true
+		if spec.Can(engine.Chat) {
+			o.Length = 0
+		} else if o.Length == 0 {
+			o.Length = d.Length
+		}
 	case o.Length == 0:
 		o.Length = d.Length
 	}
@@ -72,6 +79,9 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	if err != nil {
 		return err
 	}
+	if can := sample.For(spec); !slices.ContainsFunc(can, func(e sample.Entry) bool { return e.Name == row.Name }) {
+		return &engine.UnsupportedError{What: fmt.Sprintf("sampler %q with the model %s", o.Sampler, spec.Name), Have: names(can)}
+	}
 	if o.Params, err = row.Fill(maps.Clone(o.Params)); err != nil {
 		return err
 	}
@@ -85,6 +95,14 @@ func fill(job *engine.Job, spec engine.Spec) error {
 		return nil
 	}
 	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy"}
+}
+
+func names(rows []sample.Entry) string {
+	var n []string
+	for _, e := range rows {
+		n = append(n, e.Name)
+	}
+	return strings.Join(n, ", ")
 }
 
 // ranges checks the numbers of o.

@@ -1,13 +1,16 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"image"
+	"strings"
 
 	"unmask/engine"
 	"unmask/engine/models"
+	"unmask/engine/models/difflm"
 	"unmask/engine/tensor"
 	"unmask/engine/token"
 	"unmask/engine/weights"
@@ -16,6 +19,9 @@ import (
 // model is a loaded checkpoint with everything that a run needs of it.
 type model struct {
 	denoiser engine.Denoiser
+	words    *difflm.Model  // in place of denoiser, where embeddings are denoised
+	freq     []float64      // of words, for the spindle
+	anchor   []engine.Token // one word to stand before that whose text is asked for, where words are joined by blanks
 	close    func() error
 	backend  tensor.Backend
 	spec     engine.Spec
@@ -35,7 +41,11 @@ type imageTokenizer interface {
 // open loads the checkpoint that ref names.
 func (s *Session) open(ctx context.Context, ref engine.ModelRef, progress func(done, total int64)) (_ *model, err error) {
 	var set *weights.Set
-	if ref.Path != "" {
+	if len(ref.Adapters) > 0 && ref.Path != "" {
+		set, err = weights.OpenAdapted(ref.Path, ref.Adapters...)
+	} else if len(ref.Adapters) > 0 {
+		err = &engine.UnsupportedError{What: "an adapter over the embedded model", Have: "adapters over a model in a folder"}
+	} else if ref.Path != "" {
 		set, err = weights.OpenDir(ref.Path)
 	} else if s.config.Embedded == nil {
 		err = engine.ErrNoModel
@@ -56,6 +66,15 @@ func (s *Session) open(ctx context.Context, ref engine.ModelRef, progress func(d
 	}()
 	if err := fits(set, be.Device(), ref); err != nil {
 		return nil, errors.Join(err, set.Close())
+	}
+	if isEmbedding(set) {
+		m, err := openEmbedding(ctx, set, be, progress)
+		if err != nil {
+			return nil, errors.Join(err, set.Close())
+		}
+		m.close = func() error { return errors.Join(set.Close(), be.Close()) }
+		m.nameWords()
+		return m, nil
 	}
 	net, err := models.Open(ctx, set, be, models.OpenOptions{DType: ref.DType, Progress: progress})
 	if err != nil {
@@ -110,9 +129,40 @@ func (m *model) describe(set *weights.Set) error {
 	} else if t.ThinkFlag {
 		m.spec.ThinkStyle = "chat template"
 	}
+	if m.spec.Process == "spindle" {
+		var doubt *engine.Doubt
+		if m.freq, doubt, err = frequencies(set, m.spec.Vocab); err != nil {
+			return err
+		}
+		if doubt != nil {
+			m.spec.Doubts = append(m.spec.Doubts, *doubt)
+		}
+		m.nameWords()
+	}
 	m.spec.Defaults, m.spec.Examples = defaults(m.spec), examples(m.spec)
 	return readWorld(set, &m.spec)
 }
 
+// nameWords has words shown with the blank before them, where the tokenizer joins words by blanks.
+func (m *model) nameWords() {
+	for id := range m.tok.Size() {
+		a := engine.Token(id)
+		if s := string(m.tok.AppendText(nil, a)); !m.tok.IsSpecial(a) && s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == "" {
+			m.anchor = []engine.Token{a}
+			return
+		}
+	}
+}
+
 // text is the text of one token; "" for image codes.
-func (m *model) text(id engine.Token) string { return token.Text(m.tok.AppendText(nil, id)) }
+func (m *model) text(id engine.Token) string {
+	if m.anchor == nil {
+		return token.Text(m.tok.AppendText(nil, id))
+	}
+	before := m.tok.AppendText(nil, m.anchor[0])
+	all := m.tok.AppendText(nil, m.anchor[0], id)
+	if !bytes.HasPrefix(all, before) {
+		return token.Text(m.tok.AppendText(nil, id))
+	}
+	return token.Text(all[len(before):])
+}

@@ -68,8 +68,11 @@ type running struct {
 }
 
 // process is the loop over one stage. A sampler serves one stage.
-func (r *running) process(s *stage) (*denoise.Masked, error) {
+func (r *running) process(s *stage) (process, error) {
 	o := r.plan.started.Job.Options
+	if o.Sampler == r.spec.Process && o.Sampler != "" {
+		return r.ownProcess(o)
+	}
 	sampler, err := sample.New(o.Sampler, o.Params)
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 	}
 	if _, err := src.File("training_args.json"); err == nil {
 		return nil, &engine.UnsupportedError{What: src.Path() + ": Diffusion-LM, which denoises embeddings of words",
-			Have: "networks that denoise words; unmask verify runs Diffusion-LM"}
+			Have: "networks that denoise words; a session opens Diffusion-LM"}
 	}
 	row, err := family(m.Config, src.Path())
 	if err != nil {
@@ -191,6 +191,12 @@ func (m *Model) Look(ctx context.Context, pictures []image.Image) ([]int, error)
 	}
 	return counts, m.SetFeatures(all)
 }
+
+// Conditioned reports whether the network is told the time of a step.
+func (m *Model) Conditioned() bool { return m.Condition != nil }
+
+// Tell sets the time that a conditioned network is told.
+func (m *Model) Tell(sigma float64) { m.Condition(sigma) }
 
 // Close implements [io.Closer]: it closes the checkpoint's files. The backend is not closed.
 func (m *Model) Close() error {

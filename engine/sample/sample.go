@@ -38,14 +38,14 @@ type Entry struct {
 	New      func(engine.Params) (engine.Sampler, error)
 }
 
-// Find returns the row named name; the error lists the names there are.
+// Find returns the row named name, of [All] or [Processes]; the error lists the names there are.
 func Find(name string) (Entry, error) {
-	names := make([]string, len(All))
-	for i, e := range All {
+	var names []string
+	for _, e := range slices.Concat(All, Processes) {
 		if e.Name == name {
 			return e, nil
 		}
-		names[i] = e.Name
+		names = append(names, e.Name)
 	}
 	return Entry{}, fmt.Errorf("sampler %q is unknown; have %s", name, strings.Join(names, ", "))
 }
@@ -60,6 +60,9 @@ func New(name string, params engine.Params) (engine.Sampler, error) {
 	full, err := e.Fill(params)
 	if err != nil {
 		return nil, err
+	}
+	if e.New == nil {
+		return nil, &engine.UnsupportedError{What: "the process " + name + " as a sampler of the masked loop"}
 	}
 	return e.New(full)
 }

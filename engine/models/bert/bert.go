@@ -92,7 +92,7 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
-	return s, engine.Spec{Mask: mask, Tasks: []engine.Task{engine.Infill}}, nil
+	return s, engine.Spec{Mask: mask, Tasks: []engine.Task{engine.Infill}, Process: "spindle"}, nil
 }
 
 // trained names the tensors of a trainer's file, which holds them under "model.module.", as a release does.

@@ -65,6 +65,7 @@ type Model struct {
 	blocks                 []nn.Block
 	shared                 nn.Shared
 	watch                  func(name string, x []float32)
+	params, bytes          int64
 }
 
 // host is a linear layer in host memory.
@@ -121,6 +122,7 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, as tensor.DT
 		}
 		m.blocks = append(m.blocks, bert.Block(b, c, fmt.Sprintf("input_transformers.layer.%d.", i)))
 	}
+	m.params, m.bytes = b.Params(), b.Bytes()
 	return m, b.Err()
 }
 
@@ -239,4 +241,12 @@ func upload(be tensor.Backend, dst tensor.Tensor, x []float32) {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
 	}
 	be.Upload(dst, data, tensor.F32)
+}
+
+// Spec describes the model as far as its files tell: without name, hash, device, and tokens that end a text.
+func (m *Model) Spec() engine.Spec {
+	return engine.Spec{Family: "diffusion-lm", Params: m.params, Bytes: m.bytes, DType: tensor.F32.String(),
+		Layers: m.Config.Layers, Width: m.Config.Hidden, Heads: m.Config.Heads,
+		Vocab: m.Args.Vocab + 1, Mask: engine.Token(m.Args.Vocab), MaxLen: min(m.Args.ImageSize*m.Args.ImageSize, m.Config.Positions),
+		Tasks: []engine.Task{engine.Infill}, Process: "embedding", Continuous: true}
 }
