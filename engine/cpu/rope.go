@@ -53,19 +53,34 @@ func (b *Backend) ropeFor(theta float64, rot int, last int32) *ropeTable {
 
 // RoPE implements [tensor.Backend]. With rot < K the pairs are i and i+rot/2 and the angle is pos * theta^(-2i/rot).
 func (b *Backend) RoPE(x tensor.Tensor, pos []int32, theta float64, rot int) {
+	b.rotate("rope", x, pos, theta, rot, rot/2)
+}
+
+// RoPEPart implements [tensor.Backend]. theta^(-2i/K) is (theta^(rot/K))^(-2i/rot), so that it shares RoPE's tables.
+func (b *Backend) RoPEPart(x tensor.Tensor, pos []int32, theta float64, rot int) {
+	shape := x.Shape()
+	if len(shape) != 3 || shape[2]%2 != 0 {
+		wrong("rope part", "x %v", shape)
+	}
+	k := shape[2]
+	b.rotate("rope part", x, pos, math.Pow(theta, float64(rot)/float64(k)), rot, k/2)
+}
+
+// rotate turns entry i < rot/2 of every head with the entry that lies apart behind it.
+func (b *Backend) rotate(name string, x tensor.Tensor, pos []int32, theta float64, rot, apart int) {
 	if b.err != nil {
 		return
 	}
-	a := floats("rope", x)
+	a := floats(name, x)
 	if len(a.shape) != 3 || a.shape[0] != len(pos) || rot < 2 || rot%2 != 0 || rot > a.shape[2] {
-		wrong("rope", "x %v, %d positions, rot %d", a.shape, len(pos), rot)
+		wrong(name, "x %v, %d positions, rot %d", a.shape, len(pos), rot)
 	}
 	last := int32(0)
 	for _, p := range pos {
 		last = max(last, p)
 	}
 	t := b.ropeFor(theta, rot, last)
-	b.job = job{dst: a.f, y: t.values, table: t, pos: pos, heads: a.shape[1], width: a.shape[2], fn: ropeRows}
+	b.job = job{dst: a.f, y: t.values, table: t, pos: pos, heads: a.shape[1], width: a.shape[2], split: apart, fn: ropeRows}
 	b.rowUnits(len(pos), a.shape[1]*rot)
 }
 
@@ -84,7 +99,7 @@ func ropeRows(j *job, w *worker, i int) {
 		}
 		for h := range j.heads {
 			at := (r*j.heads + h) * j.width
-			j.kern.rotate(j.dst[at:at+half], j.dst[at+half:at+rot], t[:half], t[half:])
+			j.kern.rotate(j.dst[at:at+half], j.dst[at+j.split:at+j.split+half], t[:half], t[half:])
 		}
 	}
 }

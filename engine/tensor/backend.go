@@ -36,11 +36,20 @@ type Backend interface {
 	// RoPE rotates x [T, H, K] in place: half-split pairing of i with i+K/2, angle pos * theta^(-2i/K), for the first
 	// rot entries of each head (rot = K: all), computed in f32 from exact angles.
 	RoPE(x Tensor, pos []int32, theta float64, rot int)
+	// RoPEPart rotates x [T, H, K] in place: pairs of i and i+K/2 for i < rot/2, angle pos * theta^(-2i/K). The other
+	// entries stay: Gemma's proportional rotary. rot = K is RoPE.
+	RoPEPart(x Tensor, pos []int32, theta float64, rot int)
 	// Attention writes softmax(q k^T * scale + mask) v to dst [Tq, H, K]; q [Tq, H, K], k and v [Tk, G, K], H a multiple
 	// of G. Each of o.Seqs attends within itself.
 	Attention(dst, q, k, v Tensor, o AttentionOptions)
 	// SwiGLU writes silu(gate) * up to dst. dst may be gate.
 	SwiGLU(dst, gate, up Tensor)
+	// GeGLU writes gelu(gate) * up, in the tanh form, to dst. dst may be gate.
+	GeGLU(dst, gate, up Tensor)
+	// SoftCap replaces x by cap * tanh(x / cap); cap is above 0.
+	SoftCap(x Tensor, cap float32)
+	// Softmax writes the softmax of the rows of x to dst, in f32 with f64 sums. dst may be x.
+	Softmax(dst, x Tensor)
 	// SiLU and GELU act element by element; exact selects the erf form of GELU, else the tanh form.
 	SiLU(dst, x Tensor)
 	GELU(dst, x Tensor, exact bool)
