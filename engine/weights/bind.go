@@ -60,6 +60,75 @@ func (b *Binder) Matrix(name string, n, k int) tensor.Matrix {
 	return m
 }
 
+// MatrixF32 is Matrix for products in F32 whatever the arithmetic is: small and deciding, such as a router.
+func (b *Binder) MatrixF32(name string, n, k int) tensor.Matrix {
+	t, dt, ok := b.take(name, n, k)
+	if !ok {
+		return nil
+	}
+	m := b.be.Pack(t.Data, dt, n, k, tensor.F32)
+	b.count(t, m.Bytes())
+	return m
+}
+
+// Experts cuts tensor name [experts, sum(rows), k], the matrices of many experts stored as one tensor, into the matrices of
+// each, packed one at a time; all are nil when something is wrong with it.
+func (b *Binder) Experts(name string, experts, k int, rows ...int) [][]tensor.Matrix {
+	total := 0
+	for _, n := range rows {
+		total += n
+	}
+	out := make([][]tensor.Matrix, experts)
+	for e := range out {
+		out[e] = make([]tensor.Matrix, len(rows))
+	}
+	t, dt, ok := b.take(name, experts, total, k)
+	if !ok {
+		return out
+	}
+	lo, held := 0, int64(0)
+	for e := range out {
+		for i, n := range rows {
+			hi := lo + n*k*dt.Size()
+			out[e][i] = b.be.Pack(t.Data[lo:hi], dt, n, k, b.as)
+			held += out[e][i].Bytes()
+			lo = hi
+		}
+	}
+	b.count(t, held)
+	return out
+}
+
+// Transposed is the transpose of tensor name [k, n], for products, in parts of at most most rows [rows, k] so that no more
+// of it than that is copied at a time. The tensor counts as bound by whoever binds it as it stands. Integer arithmetic is
+// raised to BF16: the other operand of such products are probabilities, which few steps do not hold.
+func (b *Binder) Transposed(name string, k, n, most int) []tensor.Matrix {
+	t, dt, ok := b.take(name, k, n)
+	if !ok {
+		return nil
+	}
+	as := b.as
+	if as != tensor.F32 {
+		as = tensor.BF16
+	}
+	var out []tensor.Matrix
+	size := dt.Size()
+	part := make([]byte, min(most, n)*k*size)
+	for lo := 0; lo < n; lo += most {
+		rows := min(most, n-lo)
+		for r := range k {
+			from := t.Data[(r*n+lo)*size:]
+			for c := range rows {
+				copy(part[(c*k+r)*size:(c*k+r+1)*size], from[c*size:])
+			}
+		}
+		m := b.be.Pack(part[:rows*k*size], dt, rows, k, as)
+		b.held += m.Bytes()
+		out = append(out, m)
+	}
+	return out
+}
+
 // Split cuts tensor name [sum(rows), k] into matrices of rows[i] rows each, packed for products; their count is that of
 // rows, and all are nil when something is wrong with it.
 func (b *Binder) Split(name string, k int, rows ...int) []tensor.Matrix {
@@ -83,7 +152,7 @@ func (b *Binder) Split(name string, k int, rows ...int) []tensor.Matrix {
 	return out
 }
 
-// Tensor is tensor name of exactly this shape as F32, or as BF16 where it is stored so and products run in BF16 and it
+// Tensor is tensor name of exactly this shape as F32, or as BF16 where it is stored so, products are not in F32 and it
 // has rows: an embedding table. nil when something is wrong with it.
 func (b *Binder) Tensor(name string, shape ...int) tensor.Tensor {
 	t, dt, ok := b.take(name, shape...)
@@ -91,7 +160,7 @@ func (b *Binder) Tensor(name string, shape ...int) tensor.Tensor {
 		return nil
 	}
 	as := tensor.F32
-	if dt == tensor.BF16 && b.as == tensor.BF16 && len(shape) == 2 {
+	if dt == tensor.BF16 && b.as != tensor.F32 && len(shape) == 2 {
 		as = tensor.BF16
 	}
 	x := b.be.Alloc(as, shape...)
