@@ -20,6 +20,28 @@ func SoftmaxGate(top int, bias []float32) Gate {
 	}
 }
 
+// ScaledGate is Gemma's: the top experts by softmax probability, weights divided by their sum and then multiplied by the
+// expert's own scale, so that they need not add up to 1.
+func ScaledGate(top int, scale []float32) Gate {
+	var taken []bool
+	return func(p []float32) {
+		softmax(p)
+		taken = choose(taken, p, top)
+		sum := float32(0)
+		for e, x := range p {
+			if taken[e] {
+				sum += x
+			}
+		}
+		for e, x := range p {
+			p[e] = 0
+			if taken[e] {
+				p[e] = x / sum * scale[e]
+			}
+		}
+	}
+}
+
 // SigmoidGate is LLaDA2's: scores are sigmoids, the choice goes by score plus bias. Of groups groups of experts the best
 // topGroups remain, by the sum of their two best; of their experts the best top. Weights are the scores without bias,
 // divided by their sum, times scale.

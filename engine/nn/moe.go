@@ -38,8 +38,24 @@ func (m *MoE) Apply(be tensor.Backend, h tensor.Tensor) {
 	if m.watch != nil {
 		m.watch("router", scores)
 	}
-	m.route(be, scores, t)
 	out := be.Alloc(tensor.F32, t, d)
+	m.Serve(be, out, h, scores)
+	if m.Shared == nil {
+		be.Copy(h, out)
+		return
+	}
+	m.Shared.Apply(be, h)
+	if m.watch != nil {
+		m.watch("shared", h)
+	}
+	be.Add(h, out)
+}
+
+// Serve adds what the experts make of h [T, D], by the weights that Gate gives them for scores [T, E], to out [T, D].
+// Router and Shared take no part in it.
+func (m *MoE) Serve(be tensor.Backend, out, h, scores tensor.Tensor) {
+	d := h.Shape()[1]
+	m.route(be, scores, h.Shape()[0])
 	for e, rows := range m.rows {
 		if len(rows) == 0 {
 			continue
@@ -57,15 +73,6 @@ func (m *MoE) Apply(be tensor.Backend, h tensor.Tensor) {
 		be.Scatter(out, sum, rows)
 		be.Release(inner)
 	}
-	if m.Shared == nil {
-		be.Copy(h, out)
-		return
-	}
-	m.Shared.Apply(be, h)
-	if m.watch != nil {
-		m.watch("shared", h)
-	}
-	be.Add(h, out)
 }
 
 // route fills rows and share from the router's scores [T, E].

@@ -85,6 +85,8 @@ type SwiGLU struct {
 	Gate, Up Linear // [F, D]
 	Down     Linear // [D, F]
 	Width    int    // F
+	// Tanh takes gelu in its tanh form in place of silu: GeGLU, the feed-forward of Gemma.
+	Tanh bool
 
 	shape [2]int // [T, F]; kept here because the slice passed to a backend escapes
 }
@@ -97,7 +99,11 @@ func (m *SwiGLU) Apply(be tensor.Backend, h tensor.Tensor) {
 	up := be.Alloc(tensor.F32, m.shape[:]...)
 	m.Gate.Apply(be, gate, h)
 	m.Up.Apply(be, up, h)
-	be.SwiGLU(gate, gate, up)
+	if m.Tanh {
+		be.GeGLU(gate, gate, up)
+	} else {
+		be.SwiGLU(gate, gate, up)
+	}
 	m.Down.Apply(be, h, gate)
 	be.Release(mark)
 }
