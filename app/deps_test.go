@@ -26,7 +26,7 @@ const imports = `
 	engine/models/bert < engine/models/difflm
 	engine/models/llada < engine/models/mmada
 	engine/models/llama < engine/models/dream, engine/models/a2d, engine/models/lladamoe, engine/models/llada2
-	engine/vq < engine/models/siglip
+	engine/vq < engine/models/siglip, engine/models/gemma
 	engine/models/siglip, engine/models/llada, engine/models/llama, engine/models/dream < engine/models/lladav, engine/models/lavida
 	engine/vq, engine/models/* < engine/models
 	engine/schedule, engine/sample < engine/denoise

@@ -17,6 +17,7 @@ import (
 	"unmask/engine/models/bert"
 	"unmask/engine/models/dit"
 	"unmask/engine/models/dream"
+	"unmask/engine/models/gemma"
 	"unmask/engine/models/lavida"
 	"unmask/engine/models/llada"
 	"unmask/engine/models/llada2"
@@ -42,6 +43,8 @@ type Family struct {
 	Load func(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*nn.Stack, engine.Spec, error)
 	// Eyes, where pictures are read as vectors, binds what makes them. It runs before Load, which reports what is missing.
 	Eyes func(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*siglip.Eyes, error)
+	// Canvas, where the network denoises canvases of noise and has no stack, stands in place of Load and Eyes.
+	Canvas func(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*gemma.Network, *gemma.Eyes, engine.Spec, error)
 }
 
 // All lists the families. The first row that a config.json fits is taken.
@@ -58,6 +61,7 @@ var All = []Family{
 	{Name: "diffusionbert", Types: []string{"bert"}, Paper: "arXiv:2211.15029", Load: bert.Open},
 	{Name: "mdlm", Types: []string{"mdlm"}, Paper: "arXiv:2406.07524", Load: dit.Open},
 	{Name: "bd3lm", Types: []string{"bd3lm"}, Paper: "arXiv:2503.09573", Load: dit.Open},
+	{Name: "diffusion-gemma", Types: []string{"diffusion_gemma"}, Paper: "arXiv:2608.00146", Canvas: gemma.Open},
 }
 
 // OpenOptions say how to hold a model.
@@ -80,6 +84,9 @@ type Model struct {
 	Image *vq.Tokenizer
 	// Eyes make the vectors of pictures, or are nil.
 	Eyes *siglip.Eyes
+	// Canvas is the network of a family that denoises canvases of noise, and Sight its eyes, or nil; Stack is nil then.
+	Canvas *gemma.Network
+	Sight  *gemma.Eyes
 
 	spec engine.Spec
 	sets []*weights.Set
@@ -113,6 +120,13 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 		return nil, err
 	}
 	b := weights.NewBinder(src, be, as, o.Progress)
+	if row.Canvas != nil {
+		if m.Canvas, m.Sight, m.spec, err = row.Canvas(ctx, src, b, be); err != nil {
+			return nil, fmt.Errorf("%s: %w", row.Name, err)
+		}
+		m.identify(row, src, b, as, be)
+		return m, nil
+	}
 	if row.Eyes != nil {
 		if m.Eyes, err = row.Eyes(ctx, src, b, be); err != nil {
 			return nil, fmt.Errorf("%s: %w", row.Name, err)
@@ -121,10 +135,8 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 	if m.Stack, m.spec, err = row.Load(ctx, src, b, be); err != nil {
 		return nil, fmt.Errorf("%s: %w", row.Name, err)
 	}
+	m.identify(row, src, b, as, be)
 	c := m.Stack.Config
-	m.spec.Name, m.spec.Family, m.spec.Hash = filepath.Base(src.Path()), row.Name, src.Hash()
-	m.spec.Params, m.spec.Bytes = b.Params(), b.Bytes()
-	m.spec.DType, m.spec.Device = as.String(), be.Device().Name
 	m.spec.Layers, m.spec.Width, m.spec.Vocab, m.spec.MaxLen = c.Layers, c.Width, c.Vocab, c.MaxLen
 	m.spec.Vectors = m.Eyes != nil
 	m.spec.Heads = m.Stack.Blocks[0].Attn.Heads
@@ -132,6 +144,13 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 		return m, nil
 	}
 	return m, m.openImage(ctx, src, o.Image, be)
+}
+
+// identify fills the parts of Spec that say which model it is and how it is held.
+func (m *Model) identify(row *Family, src *weights.Set, b *weights.Binder, as tensor.DType, be tensor.Backend) {
+	m.spec.Name, m.spec.Family, m.spec.Hash = filepath.Base(src.Path()), row.Name, src.Hash()
+	m.spec.Params, m.spec.Bytes = b.Params(), b.Bytes()
+	m.spec.DType, m.spec.Device = as.String(), be.Device().Name
 }
 
 // openImage opens the image tokenizer and completes Spec.Image. Without one the model still answers text. Convolutions
@@ -174,22 +193,40 @@ func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tenso
 // Spec implements [engine.Denoiser].
 func (m *Model) Spec() engine.Spec { return m.spec }
 
+// Forward implements [engine.Denoiser].
+func (m *Model) Forward(ctx context.Context, in engine.Input) (engine.Logits, error) {
+	if m.Canvas != nil {
+		return m.Canvas.Forward(ctx, in)
+	}
+	return m.Stack.Forward(ctx, in)
+}
+
 // Look implements [engine.Looker].
 func (m *Model) Look(ctx context.Context, pictures []image.Image) ([]int, error) {
-	if m.Eyes == nil && len(pictures) > 0 {
+	var look func(context.Context, image.Image) ([]float32, error)
+	set := func(rows []float32) error { return m.SetFeatures(rows) }
+	if m.Canvas != nil {
+		set = m.Canvas.SetFeatures
+	}
+	switch {
+	case m.Eyes != nil:
+		look = m.Eyes.Look
+	case m.Sight != nil:
+		look = m.Sight.Look
+	case len(pictures) > 0:
 		return nil, &engine.UnsupportedError{What: "a picture with the model " + m.spec.Name}
 	}
 	var all []float32
 	counts := make([]int, len(pictures))
 	for i, img := range pictures {
-		rows, err := m.Eyes.Look(ctx, img)
+		rows, err := look(ctx, img)
 		if err != nil {
 			return nil, fmt.Errorf("picture %d: %w", i+1, err)
 		}
 		counts[i] = len(rows) / m.spec.Width
 		all = append(all, rows...)
 	}
-	return counts, m.SetFeatures(all)
+	return counts, set(all)
 }
 
 // Conditioned reports whether the network is told the time of a step.
