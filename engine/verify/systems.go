@@ -23,4 +23,5 @@ var systems = []system{
 	{"llada-v", verifyLLaDAV},
 	{"lavida", verifyLaViDa},
 	{"lavida-dream", verifyLaViDaDream},
+	{"diffusion-gemma", verifyGemma},
 }
