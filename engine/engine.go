@@ -233,6 +233,7 @@ type Step struct {
 	NFE     int           `json:"nfe"`     // forward passes so far, guided passes count 2
 	Forward time.Duration `json:"forward"`
 	Select  time.Duration `json:"select"`
+	Looks   []Look        `json:"looks,omitempty"` // by position, when Options.Watch
 }
 
 // ChangeKind says what happened at a position.

@@ -73,6 +73,12 @@ type Options struct {
 	HoleLength   int       `json:"hole_length,omitempty"`
 	Previews     bool      `json:"previews,omitempty"`     // decode the picture after every step
 	Alternatives int       `json:"alternatives,omitempty"` // best candidates kept a change
+	// Watch keeps in every step what the model believed of the positions that the step looked at and left as they were,
+	// with Alternatives candidates each: [Step].Looks. It changes no token.
+	Watch bool `json:"watch,omitempty"`
+	// BanWords are words that the answer may not hold, in any case of letters. A word of several tokens is kept out by not
+	// letting its last missing token come.
+	BanWords []string `json:"ban_words,omitempty"`
 }
 
 // Job is a complete request: saving it saves the experiment.
@@ -84,6 +90,8 @@ type Job struct {
 	Mask     *image.Alpha    `json:"-"`              // Inpaint: opaque where to repaint, in the coordinates of Image
 	Frame    image.Rectangle `json:"frame,omitzero"` // Outpaint: the new picture's bounds in the coordinates of Image
 	Options  Options         `json:"options"`
+	Words    []Word          `json:"words,omitempty"` // fixed in the answer; tasks that write text
+	From     *From           `json:"from,omitempty"`  // state to go on from; nil: masks
 }
 
 // Event is [Started], [Step], [Preview] or [Finished]; the set is closed.

@@ -15,12 +15,14 @@ func (r *run) apply(p *engine.Prediction, d *engine.Decision) []engine.Change {
 	}
 	changes := make([]engine.Change, 0, n)
 	for _, i := range d.Unmask {
+		r.turn(p, i) // what this step has written may have made it the end of a sequence to avoid
 		changes = r.change(changes, p, i, p.Token[i], engine.Unmask)
 	}
 	for _, i := range d.Remask {
 		changes = r.change(changes, p, i, r.spec.Mask, engine.Remask)
 	}
 	for _, i := range d.Edit {
+		r.turn(p, i)
 		kind := engine.Edit
 		if p.Token[i] == r.spec.Mask { // only where the mask is a candidate
 			kind = engine.Remask
@@ -47,9 +49,7 @@ func (r *run) change(changes []engine.Change, p *engine.Prediction, i int, to en
 	}
 	if kind != engine.Remask {
 		c.Prob, c.Margin, c.Entropy = p.Prob[i], p.Margin[i], p.Entropy[i]
-		if len(p.Top) > i {
-			c.Top = slices.Clone(p.Top[i])
-		}
+		c.Top = r.top(p, i)
 	}
 	r.seq.Tokens[pos] = to
 	return append(changes, c)

@@ -1,6 +1,7 @@
 package denoise
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -74,10 +75,27 @@ func (l *fakeLogits) Pick(o engine.PickOptions, p *engine.Prediction) error {
 		p.Pos[i] = pos
 		l.choose(o, p, i)
 		if o.Top > 0 {
-			p.Top = append(p.Top, []engine.Alternative{{Token: p.Token[i], Prob: p.Prob[i]}})
+			p.Top = append(p.Top, l.top(o.Top))
 		}
 	}
 	return nil
+}
+
+// top are the n largest of l.x, with their shares of them all.
+func (l *fakeLogits) top(n int) []engine.Alternative {
+	var all []engine.Alternative
+	sum := 0.0
+	for id, x := range l.x {
+		sum += math.Exp(x)
+		if !math.IsInf(x, -1) {
+			all = append(all, engine.Alternative{Token: engine.Token(id), Prob: float32(math.Exp(x))})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b engine.Alternative) int { return cmp.Compare(b.Prob, a.Prob) })
+	for i := range all {
+		all[i].Prob /= float32(sum)
+	}
+	return all[:min(n, len(all))]
 }
 
 // choose fills entry i of p from l.x.

@@ -29,6 +29,13 @@ type Masked struct {
 	// Noise gives the selection noise of step Index; nil derives it from Options.Seed.
 	Noise  func(step int) engine.Noise
 	Quirks Quirks
+	// Begun is how many passes an earlier run made before this one goes on: noise is drawn as in the passes after them.
+	Begun int
+	// GoesOn lets a schedule by share of a sequence of one block go on after Begun passes, over all free positions of the
+	// block; else it begins anew over the masked ones.
+	GoesOn bool
+	// Avoid are sequences of tokens that the run may not write out.
+	Avoid [][]engine.Token
 }
 
 // Quirks are habits of published samplers that change what a run does. All are off in the product; a replay of recorded
@@ -121,6 +128,7 @@ type run struct {
 	saved      []scores
 	noise      noise
 	pick       engine.PickOptions
+	avoid      [][]engine.Token // sequences of two tokens and more
 }
 
 // scores are the numbers of a prediction that a penalty changes while positions are ordered.
@@ -153,6 +161,7 @@ func newRun(m *Masked, seq *engine.Sequence, o engine.Options) *run {
 		Temperature: o.Temperature, Guidance: o.Guidance, TopP: o.TopP, TopK: o.TopK, Top: o.Alternatives,
 		Ban: slices.Concat(o.Ban, r.spec.Ban),
 	}
+	r.avoids(m.Avoid)
 	if !m.Quirks.MaskIsToken {
 		r.pick.Ban = append(r.pick.Ban, r.spec.Mask)
 	}
@@ -221,6 +230,7 @@ func (r *run) pass(ctx context.Context, b *block, i int) (engine.Step, error) {
 	}
 	step.Forward = time.Since(began)
 	began = time.Now()
+	r.dodge(p)
 	r.penalise(b, p)
 	d := &r.decision
 	d.Reset()
@@ -228,6 +238,9 @@ func (r *run) pass(ctx context.Context, b *block, i int) (engine.Step, error) {
 	r.Sampler.Select(v, p, d)
 	r.restore(p)
 	step.Changes = r.apply(p, d)
+	if r.o.Watch {
+		step.Looks = r.looks(p, d)
+	}
 	r.changed = len(step.Changes) > 0
 	if len(step.Changes) == 0 && i >= b.steps && v.Masked > 0 {
 		return step, fmt.Errorf("step %d: the sampler changes nothing and %d positions of the block are masked", r.index, v.Masked)
@@ -263,7 +276,7 @@ func (r *run) predict(ctx context.Context, b *block, i int) (*engine.Prediction,
 		r.logits = logits
 		r.nfe += r.input.Rows()
 	}
-	r.pick.Seed = mix(r.o.Seed, 2*uint64(r.index))
+	r.pick.Seed = mix(r.o.Seed, 2*uint64(r.index+r.Begun))
 	r.pick.Allow = r.allowed(b.span.Modality)
 	p := &r.prediction
 	if err := logits.Pick(r.pick, p); err != nil {
@@ -316,7 +329,7 @@ func (r *run) allowed(m engine.Modality) engine.IDRange {
 // view tells the sampler about pass i of block b.
 func (r *run) view(b *block, i int) engine.View {
 	v := engine.View{
-		Step: i, Steps: b.steps, Block: b.span, Initial: b.masked,
+		Step: b.begun + i, Steps: b.begun + b.steps, Block: b.span, Initial: b.masked,
 		Committed: r.committed, Current: r.current, Noise: &r.noise,
 	}
 	for _, c := range r.committed {
@@ -325,11 +338,11 @@ func (r *run) view(b *block, i int) engine.View {
 		}
 	}
 	v.Quota = b.quota(i, v.Masked, r.Quirks.EveryStep)
-	v.Left, v.Rate = b.left(i), float64(b.sched.Chance(i, b.steps))
+	v.Left, v.Rate = b.left(i), float64(b.sched.Chance(b.begun+i, b.begun+b.steps))
 	if r.Masked.Noise != nil {
 		v.Noise = r.Masked.Noise(r.index)
 	} else {
-		r.noise.seed = mix(r.o.Seed, 2*uint64(r.index)+1)
+		r.noise.seed = mix(r.o.Seed, 2*uint64(r.index+r.Begun)+1)
 	}
 	return v
 }

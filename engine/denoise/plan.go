@@ -12,8 +12,9 @@ import (
 type block struct {
 	span   engine.Span
 	answer engine.Span // the part of span's modality that blocks divide
+	begun  int         // passes of the plan that an earlier run made
 	steps  int         // planned passes, at least 1
-	masked int         // free masked positions before its first pass
+	masked int         // free masked positions before its first pass, or before the first pass of the run that began it
 	sched  schedule.Schedule
 	quotas []int // [steps]
 	after  []int // [steps] masked after each step by the plan
@@ -27,7 +28,7 @@ func (b *block) quota(i, masked int, exact bool) int {
 	case i >= b.steps:
 		return min(1, masked)
 	case exact && b.sched.Rate != nil:
-		return int(float32(masked) * b.sched.Chance(i, b.steps))
+		return int(float32(masked) * b.sched.Chance(b.begun+i, b.begun+b.steps))
 	case b.sched.Counts != nil && exact:
 		return min(b.quotas[i], masked)
 	case b.sched.Masked == nil && (exact || i < b.steps-1):
@@ -43,7 +44,7 @@ func (b *block) left(i int) int {
 	if i >= b.steps {
 		return 0
 	}
-	return b.sched.Left(b.span.Len(), i, b.steps)
+	return b.sched.Left(b.span.Len(), b.begun+i, b.begun+b.steps)
 }
 
 // Passes is how many forward passes a run over seq is planned to take; a guided one counts twice. Samplers that count by
@@ -104,6 +105,9 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 	if steps == 0 {
 		steps = total
 	}
+	if m.goOn(seq, blocks, steps) {
+		return blocks, nil
+	}
 	done, spent := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
@@ -118,16 +122,42 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 		if m.BlockSteps > 0 {
 			b.steps = m.BlockSteps
 		}
-		b.quotas = sched.AppendQuotas(nil, b.masked, b.steps)
-		b.steps = len(b.quotas)
-		b.after = make([]int, b.steps)
-		left := b.masked
-		for j, q := range b.quotas {
-			left -= q
-			b.after[j] = left
-		}
+		b.share(b.masked)
 	}
 	return blocks, nil
+}
+
+// share shares positions out among the passes of the plan, those that were made before included.
+func (b *block) share(positions int) {
+	b.quotas = b.sched.AppendQuotas(nil, positions, b.begun+b.steps)
+	b.steps = len(b.quotas) - b.begun
+	after := make([]int, len(b.quotas))
+	for j, q := range b.quotas {
+		positions -= q
+		after[j] = positions
+	}
+	b.quotas, b.after = b.quotas[b.begun:], after[b.begun:]
+}
+
+// goOn plans the rest of a run whose one block an earlier run has begun, by a schedule by share.
+func (m *Masked) goOn(seq *engine.Sequence, blocks []block, steps int) bool {
+	if !m.GoesOn || m.Begun <= 0 || len(blocks) != 1 || m.BlockSteps > 0 || blocks[0].sched.Masked == nil {
+		return false
+	}
+	b := blocks[0]
+	free := 0
+	for p := b.span.Lo; p < b.span.Hi; p++ {
+		if !seq.Fixed[p] {
+			free++
+		}
+	}
+	b.begun, b.steps = m.Begun, min(steps, b.masked)
+	if b.share(free); b.steps < 1 {
+		return false
+	}
+	b.masked = free
+	blocks[0] = b
+	return true
 }
 
 // origin is the position that the blocks of an answer are counted from.

@@ -22,7 +22,7 @@ func (s *Session) denoise(ctx context.Context, p *plan, yield func(engine.Event,
 	for bi, block := range blocks {
 		var left []int
 		for pos := block.Lo; pos < block.Hi; pos++ {
-			if !seq.Fixed[pos] {
+			if !seq.Fixed[pos] && seq.Tokens[pos] == maskToken {
 				left = append(left, pos)
 			}
 		}
@@ -50,8 +50,16 @@ func (s *Session) denoise(ctx context.Context, p *plan, yield func(engine.Event,
 				pr := prob(pos)
 				step.Changes = append(step.Changes, engine.Change{
 					Pos: pos, From: maskToken, To: p.final[pos], Prob: pr, Margin: pr / 2, Entropy: 3 * (1 - pr), Text: p.text(p.final[pos]),
-					Top: []engine.Alternative{{Token: p.final[pos], Text: p.text(p.final[pos]), Prob: pr}},
+					Top: s.top(p, pos, pr),
 				})
+			}
+			if o.Watch {
+				for _, pos := range left {
+					pr := prob(pos)
+					step.Looks = append(step.Looks, engine.Look{Pos: pos, Token: p.final[pos], Prob: pr, Margin: pr / 2, Entropy: 3 * (1 - pr),
+						Text: p.text(p.final[pos]), Top: s.top(p, pos, pr)})
+				}
+				slices.SortFunc(step.Looks, func(a, b engine.Look) int { return a.Pos - b.Pos })
 			}
 			seq.Apply(step.Changes)
 			nfe++
@@ -74,6 +82,26 @@ func (s *Session) denoise(ctx context.Context, p *plan, yield func(engine.Event,
 		}
 	}
 	yield(s.finish(p, seq, index, nfe, time.Since(begin)), nil)
+}
+
+// top are the candidates of a position: what it becomes and, in a text, two other words; none where none are asked for.
+func (s *Session) top(p *plan, pos int, prob float32) []engine.Alternative {
+	n := p.started.Job.Options.Alternatives
+	if n == 0 {
+		return nil
+	}
+	out := []engine.Alternative{{Token: p.final[pos], Text: p.text(p.final[pos]), Prob: prob}}
+	if p.started.Grid.Cols > 0 {
+		for i := range 3 {
+			t := codeBase + (p.final[pos]-codeBase+engine.Token(i)+1)%64
+			out = append(out, engine.Alternative{Token: t, Prob: (1 - prob) / float32(4+i)})
+		}
+	} else {
+		for i, w := range []string{" perhaps", " never"} {
+			out = append(out, engine.Alternative{Token: s.token(w), Text: w, Prob: (1 - prob) / float32(2+i)})
+		}
+	}
+	return out[:min(n, len(out))]
 }
 
 func (s *Session) blocks(p *plan) []engine.Span {

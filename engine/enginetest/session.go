@@ -205,6 +205,9 @@ func (s *Session) plan(job engine.Job) (*plan, error) {
 	if o.Schedule == "" {
 		o.Schedule = d.Schedule
 	}
+	if f := job.From; f != nil && len(f.Tokens) == 0 {
+		return nil, &engine.InputError{Item: "state to go on from", Reason: "0 tokens"}
+	}
 	if o.Steps < 1 || o.Steps > 1024 {
 		return nil, &engine.ParamError{Name: "steps", Value: float64(o.Steps), Min: 1, Max: 1024}
 	}
@@ -246,11 +249,41 @@ func (s *Session) planText(job engine.Job, prompt string) (*plan, error) {
 		}
 	}
 	seq.Spans = []engine.Span{{Lo: 0, Hi: len(final)}}
+	for _, w := range job.Words {
+		for i, x := range split(w.Text) {
+			p := lo + w.At + i
+			if p < lo || p >= len(final) {
+				return nil, &engine.InputError{Item: "fixed words", Reason: fmt.Sprintf("position %d of %d", w.At, len(final)-lo)}
+			}
+			final[p] = s.token(x)
+			seq.Tokens[p], seq.Fixed[p] = final[p], true
+		}
+	}
+	s.resume(job.From, seq, final, texts)
 	return &plan{
 		started: &engine.Started{Job: job, Spec: Spec(), Sequence: seq, Texts: texts, Answer: engine.Span{Lo: lo, Hi: len(final)}, Steps: job.Options.Steps},
 		final:   final,
 		text:    s.word,
 	}, nil
+}
+
+// resume writes the state that a job goes on from over seq, and what stays of it over what the positions become.
+func (s *Session) resume(f *engine.From, seq *engine.Sequence, final []engine.Token, texts []string) {
+	if f != nil {
+		for i, t := range f.Tokens[:min(len(f.Tokens), len(final))] {
+			if !seq.Fixed[i] && t != maskToken {
+				seq.Tokens[i], final[i] = t, t
+			}
+		}
+		for _, i := range f.Pinned {
+			seq.Fixed[i] = true
+		}
+	}
+	for i, t := range seq.Tokens {
+		if t != maskToken {
+			texts[i] = s.word(t)
+		}
+	}
 }
 
 func (s *Session) word(id engine.Token) string {
@@ -291,6 +324,7 @@ func (s *Session) planPicture(job engine.Job, prompt string) (*plan, error) {
 			final[i] = codeBase + engine.Token(scene(prompt, job.Options.Seed, i%Grid.Cols, i/Grid.Cols))
 		}
 	}
+	s.resume(job.From, seq, final, make([]string, n))
 	return &plan{
 		started: &engine.Started{
 			Job: job, Spec: Spec(), Sequence: seq, Texts: make([]string, n), Answer: engine.Span{Hi: n, Modality: engine.Image},

@@ -20,6 +20,8 @@ type plan struct {
 	next func() *stage
 	// text reads the finished sequence of a text task.
 	text func() (text, think string)
+	// avoid are sequences of tokens that the run may not write out.
+	avoid [][]engine.Token
 }
 
 // stage is one denoising process of a plan.
@@ -77,6 +79,12 @@ func (m *model) plan(ctx context.Context, job engine.Job) (*plan, error) {
 		err = &engine.UnsupportedError{What: fmt.Sprintf("task %q", job.Task), Have: fmt.Sprint(engine.Tasks)}
 	}
 	if err != nil {
+		return nil, err
+	}
+	if p.avoid, err = m.banned(job.Options.BanWords); err != nil {
+		return nil, err
+	}
+	if err := m.resume(p); err != nil {
 		return nil, err
 	}
 	p.started.Spec = m.spec

@@ -87,7 +87,11 @@ func (r *running) process(s *stage) (process, error) {
 		}
 		net = z.Lazily(s.answer.Lo)
 	}
-	return &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, Answer: s.answer}, nil
+	proc := &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, Answer: s.answer, Avoid: r.plan.avoid}
+	if f := r.plan.started.Job.From; f != nil {
+		proc.Begun, proc.GoesOn = f.Step, !f.Anew && s.place == nil
+	}
+	return proc, nil
 }
 
 // planned counts the steps of all stages. Stages that depend on earlier ones are counted on a copy in which those are
@@ -154,10 +158,14 @@ func (r *running) stage(ctx context.Context, s *stage) error {
 				step.Changes[i].Pos = s.place(step.Changes[i].Pos)
 			}
 			slices.SortFunc(step.Changes, func(a, b engine.Change) int { return a.Pos - b.Pos })
+			for i := range step.Looks {
+				step.Looks[i].Pos = s.place(step.Looks[i].Pos)
+			}
+			slices.SortFunc(step.Looks, func(a, b engine.Look) int { return a.Pos - b.Pos })
 			p.seq.Apply(step.Changes)
 			step.Masked = r.masked()
 		}
-		r.write(step.Changes)
+		r.write(step.Changes, step.Looks)
 		r.stats.Steps, r.stats.NFE = step.Index+1, step.NFE
 		r.stats.Forward += step.Forward
 		r.stats.Select += step.Select
@@ -192,8 +200,8 @@ func (r *running) masked() int {
 	return n
 }
 
-// write puts the texts of tokens into changes.
-func (r *running) write(changes []engine.Change) {
+// write puts the texts of tokens into changes and looks.
+func (r *running) write(changes []engine.Change, looks []engine.Look) {
 	for i := range changes {
 		c := &changes[i]
 		if c.To != r.spec.Mask {
@@ -201,6 +209,13 @@ func (r *running) write(changes []engine.Change) {
 		}
 		for j := range c.Top {
 			c.Top[j].Text = r.text(c.Top[j].Token)
+		}
+	}
+	for i := range looks {
+		l := &looks[i]
+		l.Text = r.text(l.Token)
+		for j := range l.Top {
+			l.Top[j].Text = r.text(l.Top[j].Token)
 		}
 	}
 }

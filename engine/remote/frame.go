@@ -13,7 +13,7 @@ import (
 )
 
 // Version is the version of the frames. Both sides must have the same.
-const Version = 1
+const Version = 2
 
 const magic uint32 = 0xF5<<24 | 'U'<<16 | 'M'<<8 | 'W'
 

@@ -9,7 +9,8 @@ import (
 )
 
 // The binary form of a step: index, block (lo, hi, modality), masked, nfe, forward, select, count of changes; a change is
-// pos, from, to, kind, prob, margin, entropy, text, count of alternatives; an alternative is token, prob, text. Whole numbers
+// pos, from, to, kind, prob, margin, entropy, text, count of alternatives; an alternative is token, prob, text. After the
+// changes the count of looks; a look is pos, token, prob, margin, entropy, text, count of alternatives. Whole numbers
 // are varints, floats their 4 bytes, texts a length and bytes that need not be UTF-8. It is a fifth of the JSON and keeps
 // floats that are no numbers.
 
@@ -17,6 +18,7 @@ import (
 const (
 	leastChange      = 3 + 1 + 12 + 1 + 1
 	leastAlternative = 1 + 4 + 1
+	leastLook        = 2 + 12 + 1 + 1
 )
 
 func appendStep(b []byte, s engine.Step) []byte {
@@ -34,13 +36,28 @@ func appendStep(b []byte, s engine.Step) []byte {
 		for _, v := range []float32{c.Prob, c.Margin, c.Entropy} {
 			b = binary.BigEndian.AppendUint32(b, math.Float32bits(v))
 		}
-		b = appendText(b, c.Text)
-		b = binary.AppendVarint(b, int64(len(c.Top)))
-		for _, a := range c.Top {
-			b = binary.AppendVarint(b, int64(a.Token))
-			b = binary.BigEndian.AppendUint32(b, math.Float32bits(a.Prob))
-			b = appendText(b, a.Text)
+		b = appendTop(appendText(b, c.Text), c.Top)
+	}
+	b = binary.AppendVarint(b, int64(len(s.Looks)))
+	for i := range s.Looks {
+		l := &s.Looks[i]
+		for _, v := range []int64{int64(l.Pos), int64(l.Token)} {
+			b = binary.AppendVarint(b, v)
 		}
+		for _, v := range []float32{l.Prob, l.Margin, l.Entropy} {
+			b = binary.BigEndian.AppendUint32(b, math.Float32bits(v))
+		}
+		b = appendTop(appendText(b, l.Text), l.Top)
+	}
+	return b
+}
+
+func appendTop(b []byte, top []engine.Alternative) []byte {
+	b = binary.AppendVarint(b, int64(len(top)))
+	for _, a := range top {
+		b = binary.AppendVarint(b, int64(a.Token))
+		b = binary.BigEndian.AppendUint32(b, math.Float32bits(a.Prob))
+		b = appendText(b, a.Text)
 	}
 	return b
 }
@@ -106,6 +123,21 @@ func (f *fields) text(item string) string {
 	return s
 }
 
+// top reads what appendTop wrote.
+func (f *fields) top() []engine.Alternative {
+	n := f.count("alternatives", leastAlternative)
+	if n == 0 {
+		return nil
+	}
+	top := make([]engine.Alternative, n)
+	for j := range top {
+		top[j].Token = engine.Token(f.number("alternative", math.MinInt32, math.MaxInt32))
+		top[j].Prob = f.float("alternative")
+		top[j].Text = f.text("alternative")
+	}
+	return top
+}
+
 // parseStep reads what appendStep wrote. Positions and tokens are not compared with a sequence here.
 func parseStep(b []byte) (engine.Step, error) {
 	const most = math.MaxInt32
@@ -124,14 +156,20 @@ func parseStep(b []byte) (engine.Step, error) {
 		c.Kind = engine.ChangeKind(f.number("kind", 0, int64(engine.Edit)))
 		c.Prob, c.Margin, c.Entropy = f.float("prob"), f.float("margin"), f.float("entropy")
 		c.Text = f.text("text")
-		if n := f.count("alternatives", leastAlternative); n > 0 {
-			c.Top = make([]engine.Alternative, n)
+		c.Top = f.top()
+		if f.err != nil {
+			return engine.Step{}, f.err
 		}
-		for j := range c.Top {
-			c.Top[j].Token = engine.Token(f.number("alternative", math.MinInt32, most))
-			c.Top[j].Prob = f.float("alternative")
-			c.Top[j].Text = f.text("alternative")
-		}
+	}
+	if n := f.count("looks", leastLook); n > 0 {
+		s.Looks = make([]engine.Look, n)
+	}
+	for i := range s.Looks {
+		l := &s.Looks[i]
+		l.Pos, l.Token = int(f.number("position", 0, most)), engine.Token(f.number("token", math.MinInt32, most))
+		l.Prob, l.Margin, l.Entropy = f.float("prob"), f.float("margin"), f.float("entropy")
+		l.Text = f.text("text")
+		l.Top = f.top()
 		if f.err != nil {
 			return engine.Step{}, f.err
 		}

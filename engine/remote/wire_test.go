@@ -176,7 +176,7 @@ func TestServerEnds(t *testing.T) {
 			}
 			return f
 		}
-		if err := w.send(kindHello, 0, []byte(`{"version": 1}`)); err != nil {
+		if err := w.send(kindHello, 0, fmt.Appendf(nil, `{"version": %d}`, Version)); err != nil {
 			t.Fatal(err)
 		}
 		want(kindHello, 0)
@@ -234,8 +234,8 @@ func TestServerEnds(t *testing.T) {
 	}
 	t.Run("version", func(t *testing.T) {
 		c, ended := serveOn(t)
-		go newWriter(c).send(kindHello, 0, []byte(`{"version": 2}`)) // ends when the server reads it
-		if f, err := newReader(c).next(); err != nil || !strings.Contains(string(f.meta), `"version":1`) {
+		go newWriter(c).send(kindHello, 0, fmt.Appendf(nil, `{"version": %d}`, Version+1)) // ends when the server reads it
+		if f, err := newReader(c).next(); err != nil || !strings.Contains(string(f.meta), fmt.Sprintf(`"version":%d`, Version)) {
 			t.Errorf("answer %s, %v", f.meta, err)
 		}
 		var v *VersionError

@@ -96,7 +96,7 @@ func badAnswer(rw io.ReadWriter, mode string) error {
 	if _, err := in.next(); err != nil {
 		return err
 	}
-	if err := out.send(kindHello, 0, []byte(`{"version": 1}`)); err != nil {
+	if err := out.send(kindHello, 0, []byte(fmt.Sprintf(`{"version": %d}`, Version))); err != nil {
 		return err
 	}
 	if _, err := in.next(); err != nil {

@@ -78,6 +78,21 @@ func (c *Checker) checkStarted(s *engine.Started) error {
 			return c.bad("tokens", "token %d at position %d, the vocabulary has %d", t, i, s.Spec.Vocab)
 		}
 	}
+	if f := s.Job.From; f != nil {
+		if len(f.Tokens) > n || f.Step < 0 {
+			return c.bad("from", "%d tokens after step %d, the sequence has %d positions", len(f.Tokens), f.Step, n)
+		}
+		for _, p := range f.Pinned {
+			if p < 0 || p >= n {
+				return c.bad("from", "pins position %d of %d", p, n)
+			}
+		}
+		for _, a := range f.Acts {
+			if a.Pos < 0 || a.Pos >= n {
+				return c.bad("from", "changes position %d of %d", a.Pos, n)
+			}
+		}
+	}
 	c.tokens = append([]engine.Token(nil), q.Tokens...)
 	c.vocab = s.Spec.Vocab
 	c.fixed = append([]bool(nil), q.Fixed...)
@@ -104,6 +119,11 @@ func (c *Checker) checkStep(s *engine.Step) error {
 			return c.bad(item, "position %d: change of kind %d, want 0 to %d", x.Pos, x.Kind, engine.Edit)
 		}
 		c.tokens[x.Pos] = x.To
+	}
+	for _, l := range s.Looks {
+		if l.Pos < 0 || l.Pos >= len(c.tokens) {
+			return c.bad(item, "looks at position %d of %d", l.Pos, len(c.tokens))
+		}
 	}
 	c.steps++
 	return nil

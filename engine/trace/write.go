@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -175,24 +176,36 @@ func (w *Writer) line(l line) error {
 	return nil
 }
 
-// finite replaces numbers that JSON can not hold; the changes are copied when there is one.
+// finite replaces numbers that JSON can not hold; changes and looks are copied when there is one.
 func finite(s *engine.Step) {
-	ok := func(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
-	for i, c := range s.Changes {
-		if ok(c.Prob) && ok(c.Margin) && ok(c.Entropy) {
-			continue
-		}
-		changes := append([]engine.Change(nil), s.Changes...)
-		for j := i; j < len(changes); j++ {
-			for _, x := range []*float32{&changes[j].Prob, &changes[j].Margin, &changes[j].Entropy} {
-				if !ok(*x) {
-					*x = 0
-				}
-			}
-		}
-		s.Changes = changes
-		return
+	changes := slices.Clone(s.Changes)
+	bad := false
+	for i := range changes {
+		c := &changes[i]
+		bad = mended(&c.Prob, &c.Margin, &c.Entropy) || bad
 	}
+	if bad {
+		s.Changes = changes
+	}
+	looks := slices.Clone(s.Looks)
+	bad = false
+	for i := range looks {
+		l := &looks[i]
+		bad = mended(&l.Prob, &l.Margin, &l.Entropy) || bad
+	}
+	if bad {
+		s.Looks = looks
+	}
+}
+
+// mended makes numbers that are none 0 and reports whether there were any.
+func mended(numbers ...*float32) (any bool) {
+	for _, x := range numbers {
+		if v := float64(*x); math.IsNaN(v) || math.IsInf(v, 0) {
+			*x, any = 0, true
+		}
+	}
+	return any
 }
 
 // grey shows the mask as a grey picture, because PNG has no picture of alpha alone.
