@@ -29,6 +29,7 @@ func stepOf() engine.Step {
 			{Pos: 6, From: -1, To: math.MaxInt32, Kind: engine.Edit, Prob: 0.1, Margin: float32(math.Inf(1)), Entropy: -0, Text: "\xf0\x9f"},
 			{Pos: 7, To: 2, Top: []engine.Alternative{{Token: 4, Prob: 1e-30, Text: "é"}, {}}},
 		},
+		Looks: []engine.Look{{Pos: 8, Token: 3, Prob: 0.5, Margin: 0.25, Entropy: 1, Text: "a", Top: []engine.Alternative{{Token: 3, Prob: 0.5}}}, {}},
 	}
 }
 

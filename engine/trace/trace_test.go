@@ -36,7 +36,8 @@ func sample() []engine.Event {
 	seq.Tokens[1] = 2
 	started := &engine.Started{
 		Job: engine.Job{ID: "a", Task: engine.Inpaint, Messages: []engine.Message{{Role: "user", Text: "a cät\n\"x\""}, {Role: "user", Text: "b", Image: img}},
-			Image: img, Mask: mask, Options: engine.Options{Steps: 3, Sampler: "maskgit", Schedule: "cosine", Seed: 1<<64 - 1, Params: engine.Params{"choice_temperature": 1.5}}},
+			Image: img, Mask: mask, Options: engine.Options{Steps: 3, Sampler: "maskgit", Schedule: "cosine", Seed: 1<<64 - 1, Params: engine.Params{"choice_temperature": 1.5}}, Words: []engine.Word{{At: 1, Text: "a"}},
+			From: &engine.From{Run: "earlier", Step: 2, Tokens: []engine.Token{1}, Pinned: []int{0}, Anew: true, Acts: []engine.Act{{Kind: engine.ActPin, Was: "b", Text: "a"}}}},
 		Spec:     engine.Spec{Name: "toy", Family: "mmada", Hash: "abc", Vocab: 20, Mask: 2},
 		Sequence: seq, Texts: []string{"x", "", "", ""}, Answer: engine.Span{Lo: 1, Hi: 4, Modality: engine.Image},
 		Grid: engine.Grid{Cols: 3, Rows: 1}, Steps: 3, Source: img,
@@ -45,7 +46,7 @@ func sample() []engine.Event {
 	one := engine.Step{Index: 0, Block: block, Masked: 1, NFE: 2, Forward: 5 * time.Millisecond, Changes: []engine.Change{
 		{Pos: 1, From: 2, To: 11, Prob: 0.1, Margin: 0.05, Entropy: 2.25, Top: []engine.Alternative{{Token: 11, Prob: 0.1}}},
 		{Pos: 3, From: 2, To: 12, Prob: 1}}}
-	two := engine.Step{Index: 1, Block: block, Masked: 0, NFE: 4, Changes: []engine.Change{
+	two := engine.Step{Index: 1, Block: block, Masked: 0, NFE: 4, Looks: []engine.Look{{Pos: block.Lo, Token: 1, Prob: 0.5}}, Changes: []engine.Change{
 		{Pos: 1, From: 11, To: 13, Kind: engine.Edit, Prob: 0.3}, {Pos: 2, From: 2, To: 14, Prob: 1.0 / 3, Text: "t"}}}
 	last := seq.Clone()
 	last.Apply(one.Changes)
