@@ -51,6 +51,9 @@ func (b *Backend) Attention(dst, q, k, v tensor.Tensor, o tensor.AttentionOption
 		kern: b.kern, dst: d.f, x: qa.f, y: ka.f, z: va.f, heads: qa.shape[1], groups: groups, width: qa.shape[2],
 		split: split, attention: o, allow: allow, fn: attend,
 	}
+	if o.BF16 && b.kern.unitBF16 != nil {
+		b.job.fn = attendUnit
+	}
 	b.job.units(b.pool, len(o.Seqs)*groups*split, queries*keys/len(o.Seqs)*qa.shape[1]/groups*qa.shape[2]/split/16)
 	b.job = job{}
 }
@@ -70,11 +73,7 @@ func attend(j *job, w *worker, i int) {
 		return
 	}
 	if keys == 0 {
-		for h := g * j.heads / j.groups; h < (g+1)*j.heads/j.groups; h++ {
-			for r := seq.QLo + lo; r < seq.QLo+hi; r++ {
-				clear(j.dst[(r*j.heads+h)*j.width:][:j.width])
-			}
-		}
+		j.attendNothing(seq, g, lo, hi)
 		return
 	}
 	a := headOperands(j, w, seq, g)
@@ -88,6 +87,15 @@ func attend(j *job, w *worker, i int) {
 		for s := range strips {
 			sLo, sHi := lo+stripLo(s, strips, hi-lo), lo+stripLo(s+1, strips, hi-lo)
 			a.strip(j, h, seq.QLo+sLo, allowRow+sLo, sHi-sLo, seq)
+		}
+	}
+}
+
+// attendNothing clears the results of queries [lo, hi) of seq, for the heads of group g.
+func (j *job) attendNothing(seq tensor.Seq, g, lo, hi int) {
+	for h := g * j.heads / j.groups; h < (g+1)*j.heads/j.groups; h++ {
+		for r := seq.QLo + lo; r < seq.QLo+hi; r++ {
+			clear(j.dst[(r*j.heads+h)*j.width:][:j.width])
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (s *stack) forward() {
 		b.MatMul(v, h, s.v, nil)
 		b.RoPE(split(q), s.pos, 10000, d/s.heads)
 		b.RoPE(split(k), s.pos, 10000, d/s.heads)
-		b.Attention(split(a), split(q), split(k), split(v), tensor.AttentionOptions{Scale: 0.125, Seqs: seqs})
+		b.Attention(split(a), split(q), split(k), split(v), tensor.AttentionOptions{Scale: 0.125, Seqs: seqs, BF16: s.q.DType() != tensor.F32})
 		b.MatMul(h, a, s.o, nil)
 		b.Add(x, h)
 		b.RMSNorm(h, x, s.norm, 1e-5)

@@ -58,7 +58,7 @@ func (s *pass) run(keep bool) (out []float32) {
 	heads := q.Reshape(t, 4, d/4)
 	b.RoPE(heads, s.pos, 10000, d/4)
 	a := b.Alloc(tensor.F32, t, 4, d/4)
-	b.Attention(a, heads, heads, heads, tensor.AttentionOptions{Scale: 0.2, Seqs: s.seqs})
+	b.Attention(a, heads, heads, heads, tensor.AttentionOptions{Scale: 0.2, Seqs: s.seqs, BF16: s.qkv.DType() != tensor.F32})
 	b.Add(h, a.Reshape(t, d))
 	gate := b.Alloc(tensor.F32, t, s.ff.N())
 	b.MatMul(gate, h, s.ff, nil)

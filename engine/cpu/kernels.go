@@ -41,6 +41,11 @@ type kernels struct {
 
 	// packF32 and packBF16 copy a row of activations to chunks of 16 words, step bytes apart, the last one zero padded.
 	packF32, packBF16 func(dst unsafe.Pointer, x []float32, step int)
+	// expPack writes exp2((x-m)*scale) as packBF16 would, and returns the sum. pairRows writes rows 2i and 2i+1 of src as
+	// row i of 32 pairs of bf16, those from cols on zero. Of sets with a matrix unit.
+	expPack  func(dst unsafe.Pointer, x []float32, step int, m, scale float32) float32
+	pairRows func(dst, src unsafe.Pointer, pairs, stride, cols int)
+
 	// columns writes dst[s][r] = src[r][s] for s < steps and r < rows <= 16; source rows are stride floats apart,
 	// rows of dst step floats, and 16 of each are written, zeros from rows on.
 	columns func(dst, src unsafe.Pointer, steps, stride, rows, step int)

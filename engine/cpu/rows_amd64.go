@@ -231,6 +231,16 @@ func packBytesAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
 //go:noescape
 func finishBytesAVX512(rows int, c unsafe.Pointer, ldc int, w, sums, units unsafe.Pointer)
 
+// expPackAVX512 writes exp2((x-m)*scale) as chunks of 32 bf16, step bytes apart, the last one zero padded, and returns the sum.
+//
+//go:noescape
+func expPackAVX512(dst unsafe.Pointer, x []float32, step int, m, scale float32) float32
+
+// pairRowsAVX512 writes rows 2i and 2i+1 of src, stride floats apart, as row i of 32 pairs of bf16, those from cols <= 32 on zero.
+//
+//go:noescape
+func pairRowsAVX512(dst, src unsafe.Pointer, pairs, stride, cols int)
+
 // nextCandidateAVX512 returns the first i with 1-u(key, i) < e[i]*bound, or a little more, or len(e).
 //
 //go:noescape

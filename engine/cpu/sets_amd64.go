@@ -39,6 +39,7 @@ var sets = sync.OnceValue(func() []*kernels {
 				u := n
 				u.name = "amx"
 				u.unitBF16 = &unitFuncs{productBF16DownAMX, productBF16AcrossAMX}
+				u.expPack, u.pairRows = expPackAVX512, pairRowsAVX512
 				u.unitI8 = &unitFuncs{productI8DownAMX, productI8AcrossAMX}
 				all = append(all, &u)
 			}

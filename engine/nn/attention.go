@@ -74,6 +74,7 @@ func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache K
 	if s.FromCache {
 		k, v = cache.K, cache.V
 	}
+	s.Opts.BF16 = a.Q.W.DType() != tensor.F32
 	be.Attention(s.o, s.q, k, v, s.Opts)
 	a.O.Apply(be, h, s.o2)
 }

@@ -91,6 +91,8 @@ type AttentionOptions struct {
 	// Hide, when not nil, has one entry a key row: a true key is not attended to. A query that sees no key attends
 	// evenly to every key of its sequence, as PyTorch's finite minimum does.
 	Hide []bool
+	// BF16 allows the products to round their operands, probabilities too, to bf16; sums stay f32. Else they are exact f32.
+	BF16 bool
 	// Allow, when not nil, is a [sum of query rows, max key rows of a sequence] table of U8: 0 forbids the pair.
 	Allow Tensor
 }

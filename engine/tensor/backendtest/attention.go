@@ -47,6 +47,9 @@ func attend(q, k, v []float32, heads, groups, width int, scale float64, seqs []t
 	return out
 }
 
+// bf16Attention is what probabilities rounded to bf16 may change: 2^-9 of values up to four standard deviations.
+const bf16Attention = 8e-3
+
 func attention(h *harness) {
 	for _, c := range []struct{ tq, tk, heads, groups, width int }{
 		{1, 1, 1, 1, 1},
@@ -64,6 +67,15 @@ func attention(h *harness) {
 		kt, vt := h.put(k, c.tk, c.groups, c.width), h.put(v, c.tk, c.groups, c.width)
 		h.b.Attention(dst, h.put(q, c.tq, c.heads, c.width), kt, vt, tensor.AttentionOptions{Scale: float32(scale), Seqs: seqs})
 		h.equal(fmt.Sprintf("%+v", c), h.get(dst), attend(q, k, v, c.heads, c.groups, c.width, scale, seqs, nil), 3e-6, 1e-5)
+		// Operands that are bf16 leave the rounding of probabilities only.
+		for _, x := range [][]float32{q, k, v} {
+			for i := range x {
+				x[i] = bf16(x[i])
+			}
+		}
+		kt, vt = h.put(k, c.tk, c.groups, c.width), h.put(v, c.tk, c.groups, c.width)
+		h.b.Attention(dst, h.put(q, c.tq, c.heads, c.width), kt, vt, tensor.AttentionOptions{Scale: float32(scale), Seqs: seqs, BF16: true})
+		h.equal(fmt.Sprintf("bf16 %+v", c), h.get(dst), attend(q, k, v, c.heads, c.groups, c.width, scale, seqs, nil), bf16Attention, 0)
 	}
 	// Large scores must not overflow.
 	q := []float32{300, 0}
@@ -100,16 +112,21 @@ func attentionMasks(h *harness) {
 		hide  []bool
 		allow tensor.Tensor
 	}{{"hide", hide, nil}, {"allow", nil, at}, {"both", hide, at}, {"none", nil, nil}} {
-		dst := h.b.Alloc(tensor.F32, 53, heads, width)
+		dst, rough := h.b.Alloc(tensor.F32, 53, heads, width), h.b.Alloc(tensor.F32, 53, heads, width)
 		h.b.Attention(dst, qt, kt, vt, tensor.AttentionOptions{Scale: 0.25, Seqs: seqs, Hide: c.hide, Allow: c.allow})
+		h.b.Attention(rough, qt, kt, vt, tensor.AttentionOptions{Scale: 0.25, Seqs: seqs, Hide: c.hide, Allow: c.allow, BF16: true})
 		want := attend(q, k, v, heads, groups, width, 0.25, seqs, func(s, i, j int) bool {
 			return c.hide != nil && c.hide[j] || c.allow != nil && allow[i*40+j-seqs[s].KLo] == 0
 		})
 		h.equal(c.name, h.get(dst), want, 3e-6, 1e-5)
+		h.equal(c.name+" bf16", h.get(rough), want, 4*bf16Attention, 0)
 	}
 	// A query's result does not depend on the queries beside it.
 	all, one := h.b.Alloc(tensor.F32, 53, heads, width), h.b.Alloc(tensor.F32, 1, heads, width)
 	h.b.Attention(all, qt, kt, vt, tensor.AttentionOptions{Scale: 0.25, Seqs: seqs})
 	h.b.Attention(one, qt.Rows(7, 8), kt, vt, tensor.AttentionOptions{Scale: 0.25, Seqs: []tensor.Seq{{QHi: 1, KHi: 40}}})
 	h.same("one query", h.get(one), h.get(all)[7*heads*width:8*heads*width])
+	h.b.Attention(all, qt, kt, vt, tensor.AttentionOptions{Scale: 0.25, Seqs: seqs, BF16: true})
+	h.b.Attention(one, qt.Rows(7, 8), kt, vt, tensor.AttentionOptions{Scale: 0.25, BF16: true, Seqs: []tensor.Seq{{QHi: 1, KHi: 40}}})
+	h.same("one query bf16", h.get(one), h.get(all)[7*heads*width:8*heads*width])
 }

@@ -42,6 +42,11 @@ var constants = []struct {
 	{"high", 0xffff0000},
 	{"abs", 0x7fffffff},
 	{"flip", 0x80808080},
+	{"exp2Lo", f32(-200)},
+	{"exp2c4", f32(0.00961812910762848)},
+	{"exp2c3", f32(0.0555041086648216)},
+	{"exp2c2", f32(0.240226506959101)},
+	{"exp2c1", f32(0.693147180559945)},
 	{"geluA", f32(2 * 0.7978845608028654)},
 	{"geluB", f32(2 * 0.7978845608028654 * 0.044715)},
 }
@@ -98,6 +103,8 @@ func rows(f *file) {
 	r := rowFunc{f, sets[0]}
 	r.packPairs()
 	r.packBytes()
+	r.expPack()
+	r.pairRows()
 	r.nextCandidate()
 	r.columns()
 	r.unroll()
