@@ -46,6 +46,7 @@ type tileRun struct {
 	wStep   uintptr // of weights, sums and bias, from one block to the next
 	uStep   uintptr // of units
 	wAt     uintptr
+	ahead   uintptr // panels to come, which a call asks the caches for; nothing is read there
 }
 
 // shape sets the number of rows, 1 to 32.
@@ -79,6 +80,9 @@ func (m *matrix) unit(k *kernels) *unitFuncs {
 	}
 	return nil
 }
+
+// aheadBytes is how far ahead of a panel that passes by the caches are asked for: what the unit does while memory answers.
+const aheadBytes = 16 << 10
 
 // blockOf is the length of the nearly equal blocks that steps words of k are taken in.
 func blockOf(steps int) int {
@@ -122,6 +126,10 @@ func (j *job) unitDown(w *worker, right unsafe.Pointer, p, lo, hi, k, steps int)
 	t := &w.run
 	rows := min(hi-lo, unitRows32)
 	j.unitOperands(t, right, lo, rows, k, steps)
+	t.ahead = uintptr(right) + uintptr(4*j.m.panel)
+	if j.m.dt == tensor.I4 {
+		t.ahead = uintptr(right)
+	}
 	t.n, t.aStep, t.bStep, t.cStep = (hi-lo)/rows, uintptr(4*rows*j.width), 0, uintptr(4*j.ldc*rows)
 	j.unitSums(w, p, lo, hi-lo, 32, k, steps)
 	t.outStep, t.wStep, t.uStep = uintptr(4*j.ldc*rows), 0, uintptr(4*rows)
@@ -132,6 +140,7 @@ func (j *job) unitDown(w *worker, right unsafe.Pointer, p, lo, hi, k, steps int)
 func (j *job) unitAcross(w *worker, first, last, lo, hi, k, steps int) {
 	t := &w.run
 	j.unitOperands(t, j.right(w, first, k, steps), lo, hi-lo, k, steps)
+	t.ahead = uintptr(t.b) + aheadBytes
 	t.n, t.aStep, t.bStep, t.cStep = last-first, 0, uintptr(4*j.m.panel), 128
 	j.unitSums(w, first, lo, hi-lo, (last-first)*32, k, steps)
 	t.outStep, t.wStep, t.uStep = 128, 128, 0

@@ -92,7 +92,7 @@ func (a *unitOperands) strip(j *job, w *worker, h, q, allowRow, rows, kLo int) {
 	t := &w.run
 	t.shape(rows)
 	t.acc, t.out, t.aStep, t.cStep = 0, nil, 0, 128
-	t.a = unsafe.Pointer(&a.left[0])
+	t.a, t.ahead = unsafe.Pointer(&a.left[0]), uintptr(unsafe.Pointer(&a.k[0]))
 	for r := range rows {
 		j.kern.packBF16(unsafe.Pointer(&a.left[r*chunkWords]), j.x[(q+r)*stride+h*width:][:width], 4*rows*chunkWords)
 	}

@@ -122,6 +122,7 @@ const (
 	runWStep   = 240
 	runUStep   = 248
 	runWAt     = 256
+	runAhead   = 264
 )
 
 // amx writes the products of the matrix unit and its peaks.
@@ -129,12 +130,16 @@ func amx(f *file) {
 	for _, k := range []struct {
 		name, doc    string
 		left, panels func(t, base, index, disp int)
+		fetch        int
 	}{
-		{"Down", "strips that pass by one panel", f.tileStream, f.tileLoad},
-		{"Across", "panels that pass by one strip", f.tileLoad, f.tileStream},
+		{"Down", "strips that pass by one panel", f.tileStream, f.tileLoad, 8},
+		{"Across", "panels that pass by one strip", f.tileLoad, f.tileStream, 32},
 	} {
-		f.matrixProduct("productBF16"+k.name+"AMX", dotBF16, k.doc+": pairs of bf16, sums in f32", false, k.left, k.panels)
-		f.matrixProduct("productI8"+k.name+"AMX", dotBytes, k.doc+": words of four bytes, sums in i32, which become numbers", true, k.left, k.panels)
+		m := matrixProduct{file: f, left: k.left, panels: k.panels, fetch: k.fetch}
+		m.dot, m.rows = dotBF16, 2
+		m.write("productBF16"+k.name+"AMX", k.doc+": pairs of bf16, sums in f32")
+		m.dot, m.rows, m.finish = dotBytes, 4, true
+		m.write("productI8"+k.name+"AMX", k.doc+": words of four bytes, sums in i32, which become numbers")
 	}
 	for _, k := range []struct {
 		name string
@@ -163,11 +168,29 @@ func amx(f *file) {
 	}
 }
 
-// matrixProduct writes the product of n blocks of up to 32 by 32. The tiles are configured, used and released inside the
+// matrixProduct is a product of n blocks of up to 32 by 32.
+type matrixProduct struct {
+	*file
+	dot          dot
+	left, panels func(t, base, index, disp int) // loads of either operand
+	fetch        int                            // lines of panels to come that a step asks for
+	rows         int                            // rows of the result that a step asks for
+	finish       bool
+}
+
+// fetches asks the second-level cache for lines [lo, hi) of a step's share of panels to come.
+func (f matrixProduct) fetches(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		f.i("PREFETCHT1 %d(R14)", 64*i)
+	}
+}
+
+// write writes one function. The tiles are configured, used and released inside the
 // call: their state belongs to the thread, and a goroutine keeps its thread while it is in here.
 //
 // size: one instruction a line.
-func (f *file) matrixProduct(name string, k dot, doc string, finish bool, left, panels func(t, base, index, disp int)) {
+func (f matrixProduct) write(name, doc string) {
+	k := f.dot
 	f.text(name, "(p *tileRun)", "does the products of p, "+doc+".", 8)
 	f.i("MOVQ p+0(FP), AX")
 	f.tileConfig()
@@ -179,7 +202,8 @@ func (f *file) matrixProduct(name string, k dot, doc string, finish bool, left, 
 	f.i("MOVQ $64, R10")
 	f.i("MOVQ $128, R11")
 	f.i("MOVQ %d(AX), R15", runN)
-	if finish {
+	f.i("MOVQ %d(AX), R14", runAhead)
+	if f.finish {
 		// The cursors are no pointers to Go, because they end beyond what they point into.
 		f.i("MOVQ %d(AX), BX", runOut)
 		f.i("MOVQ BX, %d(AX)", runOutAt)
@@ -208,17 +232,29 @@ func (f *file) matrixProduct(name string, k dot, doc string, finish bool, left, 
 		for t := range 2 * rows {
 			f.tileZero(t)
 		}
+		f.i("MOVQ DX, R13")
+		if f.finish {
+			f.i("MOVQ %d(AX), R13", runOutAt)
+		}
 		f.i("PCALIGN $32")
 		f.p("%sStep:", half)
-		left(4, regBX, regR10, 0)
-		panels(6, regR12, regR11, 0)
+		f.left(4, regBX, regR10, 0)
+		f.panels(6, regR12, regR11, 0)
 		f.tileDot(k, 0, 4, 6)
-		panels(7, regR12, regR11, 64)
+		f.fetches(0, f.fetch/2)
+		f.panels(7, regR12, regR11, 64)
 		f.tileDot(k, 1, 4, 7)
+		f.fetches(f.fetch/2, f.fetch)
+		f.i("ADDQ $%d, R14", 64*f.fetch)
 		if both {
-			left(5, regBX, regR10, 1024)
+			f.left(5, regBX, regR10, 1024)
 			f.tileDot(k, 2, 5, 6)
 			f.tileDot(k, 3, 5, 7)
+		}
+		for range f.rows {
+			f.raw("prefetchw (r13)", 0x41, 0x0f, 0x0d, 0x4d, 0)
+			f.raw("prefetchw 64(r13)", 0x41, 0x0f, 0x0d, 0x4d, 64)
+			f.i("ADDQ R9, R13")
 		}
 		f.i("ADDQ R8, BX")
 		f.i("ADDQ $2048, R12")
@@ -230,7 +266,7 @@ func (f *file) matrixProduct(name string, k dot, doc string, finish bool, left, 
 		}
 	}
 	f.p("stored:")
-	if finish {
+	if f.finish {
 		f.finishBlock()
 	}
 	f.i("ADDQ %d(AX), SI", runAStep)
