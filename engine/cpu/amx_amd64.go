@@ -26,6 +26,11 @@ func productBF16AcrossAMX(p *tileRun)
 //go:noescape
 func productI8AcrossAMX(p *tileRun)
 
+// productGateAMX does the products of p, strips that pass by half a panel each of two weights, pairs of bf16; silu of the one sums times the other go to chunks of bf16.
+//
+//go:noescape
+func productGateAMX(p *tileRun)
+
 // peakBF16AMX does n times four multiply-adds of whole tiles.
 //
 //go:noescape

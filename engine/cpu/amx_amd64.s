@@ -2,6 +2,248 @@
 
 #include "textflag.h"
 
+DATA rowConst<>+0(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+8(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+16(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+24(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+32(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+40(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+48(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+56(SB)/8, $0x42b2000042b20000
+DATA rowConst<>+64(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+72(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+80(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+88(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+96(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+104(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+112(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+120(SB)/8, $0xc2d20000c2d20000
+DATA rowConst<>+128(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+136(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+144(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+152(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+160(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+168(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+176(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+184(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA rowConst<>+192(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+200(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+208(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+216(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+224(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+232(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+240(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+248(SB)/8, $0x3f3180003f318000
+DATA rowConst<>+256(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+264(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+272(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+280(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+288(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+296(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+304(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+312(SB)/8, $0xb95e8083b95e8083
+DATA rowConst<>+320(SB)/8, $0x3950696739506967
+DATA rowConst<>+328(SB)/8, $0x3950696739506967
+DATA rowConst<>+336(SB)/8, $0x3950696739506967
+DATA rowConst<>+344(SB)/8, $0x3950696739506967
+DATA rowConst<>+352(SB)/8, $0x3950696739506967
+DATA rowConst<>+360(SB)/8, $0x3950696739506967
+DATA rowConst<>+368(SB)/8, $0x3950696739506967
+DATA rowConst<>+376(SB)/8, $0x3950696739506967
+DATA rowConst<>+384(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+392(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+400(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+408(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+416(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+424(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+432(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+440(SB)/8, $0x3ab743ce3ab743ce
+DATA rowConst<>+448(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+456(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+464(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+472(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+480(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+488(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+496(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+504(SB)/8, $0x3c0889083c088908
+DATA rowConst<>+512(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+520(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+528(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+536(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+544(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+552(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+560(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+568(SB)/8, $0x3d2aa9c13d2aa9c1
+DATA rowConst<>+576(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+584(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+592(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+600(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+608(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+616(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+624(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+632(SB)/8, $0x3e2aaaaa3e2aaaaa
+DATA rowConst<>+640(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+648(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+656(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+664(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+672(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+680(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+688(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+696(SB)/8, $0x3f0000003f000000
+DATA rowConst<>+704(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+712(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+720(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+728(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+736(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+744(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+752(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+760(SB)/8, $0x3f8000003f800000
+DATA rowConst<>+768(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+776(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+784(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+792(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+800(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+808(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+816(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+824(SB)/8, $0x0000007f0000007f
+DATA rowConst<>+832(SB)/8, $0x8000000080000000
+DATA rowConst<>+840(SB)/8, $0x8000000080000000
+DATA rowConst<>+848(SB)/8, $0x8000000080000000
+DATA rowConst<>+856(SB)/8, $0x8000000080000000
+DATA rowConst<>+864(SB)/8, $0x8000000080000000
+DATA rowConst<>+872(SB)/8, $0x8000000080000000
+DATA rowConst<>+880(SB)/8, $0x8000000080000000
+DATA rowConst<>+888(SB)/8, $0x8000000080000000
+DATA rowConst<>+896(SB)/8, $0xff800000ff800000
+DATA rowConst<>+904(SB)/8, $0xff800000ff800000
+DATA rowConst<>+912(SB)/8, $0xff800000ff800000
+DATA rowConst<>+920(SB)/8, $0xff800000ff800000
+DATA rowConst<>+928(SB)/8, $0xff800000ff800000
+DATA rowConst<>+936(SB)/8, $0xff800000ff800000
+DATA rowConst<>+944(SB)/8, $0xff800000ff800000
+DATA rowConst<>+952(SB)/8, $0xff800000ff800000
+DATA rowConst<>+960(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+968(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+976(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+984(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+992(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+1000(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+1008(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+1016(SB)/8, $0x7f7fffff7f7fffff
+DATA rowConst<>+1024(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1032(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1040(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1048(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1056(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1064(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1072(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1080(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1088(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1096(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1104(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1112(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1120(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1128(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1136(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1144(SB)/8, $0x00007fff00007fff
+DATA rowConst<>+1152(SB)/8, $0x0000000100000001
+DATA rowConst<>+1160(SB)/8, $0x0000000100000001
+DATA rowConst<>+1168(SB)/8, $0x0000000100000001
+DATA rowConst<>+1176(SB)/8, $0x0000000100000001
+DATA rowConst<>+1184(SB)/8, $0x0000000100000001
+DATA rowConst<>+1192(SB)/8, $0x0000000100000001
+DATA rowConst<>+1200(SB)/8, $0x0000000100000001
+DATA rowConst<>+1208(SB)/8, $0x0000000100000001
+DATA rowConst<>+1216(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1224(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1232(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1240(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1248(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1256(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1264(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1272(SB)/8, $0xffff0000ffff0000
+DATA rowConst<>+1280(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1288(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1296(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1304(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1312(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1320(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1328(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1336(SB)/8, $0x7fffffff7fffffff
+DATA rowConst<>+1344(SB)/8, $0x8080808080808080
+DATA rowConst<>+1352(SB)/8, $0x8080808080808080
+DATA rowConst<>+1360(SB)/8, $0x8080808080808080
+DATA rowConst<>+1368(SB)/8, $0x8080808080808080
+DATA rowConst<>+1376(SB)/8, $0x8080808080808080
+DATA rowConst<>+1384(SB)/8, $0x8080808080808080
+DATA rowConst<>+1392(SB)/8, $0x8080808080808080
+DATA rowConst<>+1400(SB)/8, $0x8080808080808080
+DATA rowConst<>+1408(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1416(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1424(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1432(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1440(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1448(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1456(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1464(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1472(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1480(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1488(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1496(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1504(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1512(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1520(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1528(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1536(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1544(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1552(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1560(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1568(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1576(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1584(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1592(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1600(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1608(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1616(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1624(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1632(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1640(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1648(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1656(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1664(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1672(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1680(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1688(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1696(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1704(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1712(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1720(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1728(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1736(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1744(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1752(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1760(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1768(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1776(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1784(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1792(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1800(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1808(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1816(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1824(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1832(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1840(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1848(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1856(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1864(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1872(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1880(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1888(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1896(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1904(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1912(SB)/8, $0x3d9222793d922279
+GLOBL rowConst<>(SB), RODATA|NOPTR, $1920
+
 // func productBF16DownAMX(p *tileRun)
 TEXT ·productBF16DownAMX(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -30,12 +272,13 @@ block:
 	ADDQ DX, R13
 	LONG $0x4b7b82c4; LONG $0x00000d94; BYTE $0x00; BYTE $0x00; // tileloadd t2, 0(r13)(r9*1)
 	LONG $0x4b7b82c4; LONG $0x00400d9c; BYTE $0x00; BYTE $0x00; // tileloadd t3, 64(r13)(r9*1)
-	JMP bothStep
+	JMP bothGo
 bothZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
 	LONG $0x497be2c4; BYTE $0xd0; // tilezero t2
 	LONG $0x497be2c4; BYTE $0xd8; // tilezero t3
+bothGo:
 	MOVQ DX, R13
 	PCALIGN $32
 bothStep:
@@ -79,10 +322,11 @@ upper:
 	JEQ upperZero
 	LONG $0x4b7ba2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tileloadd t0, 0(r2)(r9*1)
 	LONG $0x4b7ba2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tileloadd t1, 64(r2)(r9*1)
-	JMP upperStep
+	JMP upperGo
 upperZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
+upperGo:
 	MOVQ DX, R13
 	PCALIGN $32
 upperStep:
@@ -155,12 +399,13 @@ block:
 	ADDQ DX, R13
 	LONG $0x4b7b82c4; LONG $0x00000d94; BYTE $0x00; BYTE $0x00; // tileloadd t2, 0(r13)(r9*1)
 	LONG $0x4b7b82c4; LONG $0x00400d9c; BYTE $0x00; BYTE $0x00; // tileloadd t3, 64(r13)(r9*1)
-	JMP bothStep
+	JMP bothGo
 bothZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
 	LONG $0x497be2c4; BYTE $0xd0; // tilezero t2
 	LONG $0x497be2c4; BYTE $0xd8; // tilezero t3
+bothGo:
 	MOVQ DX, R13
 	MOVQ 224(AX), R13
 	PCALIGN $32
@@ -211,10 +456,11 @@ upper:
 	JEQ upperZero
 	LONG $0x4b7ba2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tileloadd t0, 0(r2)(r9*1)
 	LONG $0x4b7ba2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tileloadd t1, 64(r2)(r9*1)
-	JMP upperStep
+	JMP upperGo
 upperZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
+upperGo:
 	MOVQ DX, R13
 	MOVQ 224(AX), R13
 	PCALIGN $32
@@ -268,6 +514,9 @@ stored:
 	MOVQ CX, 256(AX)
 	MOVQ 224(AX), BX
 	MOVQ 232(AX), R12
+	MOVQ 272(AX), CX
+	NEGQ CX
+	KMOVW CX, K1
 	MOVQ 160(AX), CX
 	MOVQ DX, R13
 row:
@@ -277,12 +526,16 @@ row:
 	VCVTDQ2PS Z0, Z0
 	VMULPS Z8, Z0, Z0
 	VFMADD213PS Z6, Z2, Z0
+	VMOVUPS.Z 0(BX), K1, Z9
+	VADDPS Z9, Z0, Z0
 	VMOVUPS Z0, 0(BX)
 	VMOVDQU32 64(R13), Z1
 	VPSUBD Z5, Z1, Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS Z8, Z1, Z1
 	VFMADD213PS Z7, Z3, Z1
+	VMOVUPS.Z 64(BX), K1, Z9
+	VADDPS Z9, Z1, Z1
 	VMOVUPS Z1, 64(BX)
 	ADDQ $4, R12
 	ADDQ R9, R13
@@ -332,12 +585,13 @@ block:
 	ADDQ DX, R13
 	LONG $0x4b7b82c4; LONG $0x00000d94; BYTE $0x00; BYTE $0x00; // tileloadd t2, 0(r13)(r9*1)
 	LONG $0x4b7b82c4; LONG $0x00400d9c; BYTE $0x00; BYTE $0x00; // tileloadd t3, 64(r13)(r9*1)
-	JMP bothStep
+	JMP bothGo
 bothZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
 	LONG $0x497be2c4; BYTE $0xd0; // tilezero t2
 	LONG $0x497be2c4; BYTE $0xd8; // tilezero t3
+bothGo:
 	MOVQ DX, R13
 	PCALIGN $32
 bothStep:
@@ -405,10 +659,11 @@ upper:
 	JEQ upperZero
 	LONG $0x4b7ba2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tileloadd t0, 0(r2)(r9*1)
 	LONG $0x4b7ba2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tileloadd t1, 64(r2)(r9*1)
-	JMP upperStep
+	JMP upperGo
 upperZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
+upperGo:
 	MOVQ DX, R13
 	PCALIGN $32
 upperStep:
@@ -505,12 +760,13 @@ block:
 	ADDQ DX, R13
 	LONG $0x4b7b82c4; LONG $0x00000d94; BYTE $0x00; BYTE $0x00; // tileloadd t2, 0(r13)(r9*1)
 	LONG $0x4b7b82c4; LONG $0x00400d9c; BYTE $0x00; BYTE $0x00; // tileloadd t3, 64(r13)(r9*1)
-	JMP bothStep
+	JMP bothGo
 bothZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
 	LONG $0x497be2c4; BYTE $0xd0; // tilezero t2
 	LONG $0x497be2c4; BYTE $0xd8; // tilezero t3
+bothGo:
 	MOVQ DX, R13
 	MOVQ 224(AX), R13
 	PCALIGN $32
@@ -585,10 +841,11 @@ upper:
 	JEQ upperZero
 	LONG $0x4b7ba2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tileloadd t0, 0(r2)(r9*1)
 	LONG $0x4b7ba2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tileloadd t1, 64(r2)(r9*1)
-	JMP upperStep
+	JMP upperGo
 upperZero:
 	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
 	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
+upperGo:
 	MOVQ DX, R13
 	MOVQ 224(AX), R13
 	PCALIGN $32
@@ -666,6 +923,9 @@ stored:
 	MOVQ CX, 256(AX)
 	MOVQ 224(AX), BX
 	MOVQ 232(AX), R12
+	MOVQ 272(AX), CX
+	NEGQ CX
+	KMOVW CX, K1
 	MOVQ 160(AX), CX
 	MOVQ DX, R13
 row:
@@ -675,12 +935,16 @@ row:
 	VCVTDQ2PS Z0, Z0
 	VMULPS Z8, Z0, Z0
 	VFMADD213PS Z6, Z2, Z0
+	VMOVUPS.Z 0(BX), K1, Z9
+	VADDPS Z9, Z0, Z0
 	VMOVUPS Z0, 0(BX)
 	VMOVDQU32 64(R13), Z1
 	VPSUBD Z5, Z1, Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS Z8, Z1, Z1
 	VFMADD213PS Z7, Z3, Z1
+	VMOVUPS.Z 64(BX), K1, Z9
+	VADDPS Z9, Z1, Z1
 	VMOVUPS Z1, 64(BX)
 	ADDQ $4, R12
 	ADDQ R9, R13
@@ -689,6 +953,163 @@ row:
 	JNZ row
 	MOVQ 248(AX), R12
 	ADDQ R12, 232(AX)
+	MOVQ 224(AX), R12
+	ADDQ 184(AX), R12
+	MOVQ R12, 224(AX)
+next:
+	ADDQ 88(AX), SI
+	ADDQ 96(AX), DI
+	ADDQ 104(AX), DX
+	DECQ R15
+	JNZ block
+	LONG $0x4978e2c4; BYTE $0xc0; // tilerelease
+	VZEROUPPER
+	RET
+
+// func productGateAMX(p *tileRun)
+TEXT ·productGateAMX(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	LONG $0x4978e2c4; BYTE $0x00; // ldtilecfg (ax)
+	MOVQ 64(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 80(AX), DX
+	MOVQ 112(AX), R8
+	MOVQ 120(AX), R9
+	MOVQ $64, R10
+	MOVQ $128, R11
+	MOVQ 136(AX), R15
+	MOVQ 264(AX), R14
+	VMOVUPS rowConst<>+1472(SB), Z20
+	VMOVUPS rowConst<>+1536(SB), Z21
+	VMOVUPS rowConst<>+1600(SB), Z22
+	VMOVUPS rowConst<>+1664(SB), Z23
+	VMOVUPS rowConst<>+1728(SB), Z24
+	VMOVUPS rowConst<>+704(SB), Z25
+	VMOVUPS rowConst<>+1408(SB), Z26
+	MOVQ 168(AX), BX
+	MOVQ BX, 224(AX)
+	MOVQ 216(AX), BX
+	MOVQ BX, 232(AX)
+	MOVQ $0, 256(AX)
+block:
+	MOVQ SI, BX
+	MOVQ DI, R12
+	MOVQ 128(AX), CX
+	CMPQ 144(AX), $0
+	JEQ upper
+	CMPQ 152(AX), $0
+	JEQ bothZero
+	LONG $0x4b7ba2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tileloadd t0, 0(r2)(r9*1)
+	LONG $0x4b7ba2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tileloadd t1, 64(r2)(r9*1)
+	MOVQ R9, R13
+	SHLQ $4, R13
+	ADDQ DX, R13
+	LONG $0x4b7b82c4; LONG $0x00000d94; BYTE $0x00; BYTE $0x00; // tileloadd t2, 0(r13)(r9*1)
+	LONG $0x4b7b82c4; LONG $0x00400d9c; BYTE $0x00; BYTE $0x00; // tileloadd t3, 64(r13)(r9*1)
+	JMP bothGo
+bothZero:
+	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
+	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
+	LONG $0x497be2c4; BYTE $0xd0; // tilezero t2
+	LONG $0x497be2c4; BYTE $0xd8; // tilezero t3
+bothGo:
+	MOVQ DX, R13
+	MOVQ 280(AX), R13
+	PCALIGN $32
+bothStep:
+	LONG $0x4b79a2c4; LONG $0x000013a4; BYTE $0x00; BYTE $0x00; // tileloaddt1 t4, 0(r3)(r10*1)
+	LONG $0x4b7b82c4; LONG $0x00001cb4; BYTE $0x00; BYTE $0x00; // tileloadd t6, 0(r12)(r11*1)
+	LONG $0x5c4ae2c4; BYTE $0xc4; // tdpbf16ps t0, t4, t6
+	PREFETCHT1 0(R14)
+	PREFETCHT1 64(R14)
+	PREFETCHT1 128(R14)
+	PREFETCHT1 192(R14)
+	LONG $0x4b7b82c4; LONG $0x00001dbc; BYTE $0x00; BYTE $0x00; // tileloadd t7, 0(r13)(r11*1)
+	ADDQ $2048, R13
+	LONG $0x5c42e2c4; BYTE $0xcc; // tdpbf16ps t1, t4, t7
+	PREFETCHT1 256(R14)
+	PREFETCHT1 320(R14)
+	PREFETCHT1 384(R14)
+	PREFETCHT1 448(R14)
+	ADDQ $512, R14
+	LONG $0x4b79a2c4; LONG $0x040013ac; BYTE $0x00; BYTE $0x00; // tileloaddt1 t5, 1024(r3)(r10*1)
+	LONG $0x5c4ae2c4; BYTE $0xd5; // tdpbf16ps t2, t5, t6
+	LONG $0x5c42e2c4; BYTE $0xdd; // tdpbf16ps t3, t5, t7
+	ADDQ R8, BX
+	ADDQ $2048, R12
+	DECQ CX
+	JNZ bothStep
+	LONG $0x4b7aa2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tilestored t0, 0(r2)(r9*1)
+	LONG $0x4b7aa2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tilestored t1, 64(r2)(r9*1)
+	MOVQ R9, R13
+	SHLQ $4, R13
+	ADDQ DX, R13
+	LONG $0x4b7a82c4; LONG $0x00000d94; BYTE $0x00; BYTE $0x00; // tilestored t2, 0(r13)(r9*1)
+	LONG $0x4b7a82c4; LONG $0x00400d9c; BYTE $0x00; BYTE $0x00; // tilestored t3, 64(r13)(r9*1)
+	JMP stored
+upper:
+	CMPQ 152(AX), $0
+	JEQ upperZero
+	LONG $0x4b7ba2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tileloadd t0, 0(r2)(r9*1)
+	LONG $0x4b7ba2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tileloadd t1, 64(r2)(r9*1)
+	JMP upperGo
+upperZero:
+	LONG $0x497be2c4; BYTE $0xc0; // tilezero t0
+	LONG $0x497be2c4; BYTE $0xc8; // tilezero t1
+upperGo:
+	MOVQ DX, R13
+	MOVQ 280(AX), R13
+	PCALIGN $32
+upperStep:
+	LONG $0x4b79a2c4; LONG $0x000013a4; BYTE $0x00; BYTE $0x00; // tileloaddt1 t4, 0(r3)(r10*1)
+	LONG $0x4b7b82c4; LONG $0x00001cb4; BYTE $0x00; BYTE $0x00; // tileloadd t6, 0(r12)(r11*1)
+	LONG $0x5c4ae2c4; BYTE $0xc4; // tdpbf16ps t0, t4, t6
+	PREFETCHT1 0(R14)
+	PREFETCHT1 64(R14)
+	PREFETCHT1 128(R14)
+	PREFETCHT1 192(R14)
+	LONG $0x4b7b82c4; LONG $0x00001dbc; BYTE $0x00; BYTE $0x00; // tileloadd t7, 0(r13)(r11*1)
+	ADDQ $2048, R13
+	LONG $0x5c42e2c4; BYTE $0xcc; // tdpbf16ps t1, t4, t7
+	PREFETCHT1 256(R14)
+	PREFETCHT1 320(R14)
+	PREFETCHT1 384(R14)
+	PREFETCHT1 448(R14)
+	ADDQ $512, R14
+	ADDQ R8, BX
+	ADDQ $2048, R12
+	DECQ CX
+	JNZ upperStep
+	LONG $0x4b7aa2c4; LONG $0x00000a84; BYTE $0x00; BYTE $0x00; // tilestored t0, 0(r2)(r9*1)
+	LONG $0x4b7aa2c4; LONG $0x00400a8c; BYTE $0x00; BYTE $0x00; // tilestored t1, 64(r2)(r9*1)
+stored:
+	CMPQ 224(AX), $0
+	JEQ next
+	MOVQ 224(AX), BX
+	MOVQ 160(AX), CX
+	MOVQ DX, R13
+row:
+	VMOVUPS (R13), Z0
+	VMULPS 64(R13), Z0, Z1
+	VMULPS Z26, Z0, Z2
+	VMAXPS Z2, Z20, Z2
+	VRNDSCALEPS $8, Z2, Z3
+	VSUBPS Z3, Z2, Z2
+	VMOVAPS Z21, Z4
+	VFMADD213PS Z22, Z2, Z4
+	VFMADD213PS Z23, Z2, Z4
+	VFMADD213PS Z24, Z2, Z4
+	VFMADD213PS Z25, Z2, Z4
+	VSCALEFPS Z3, Z4, Z2
+	VADDPS Z25, Z2, Z2
+	VRCP14PS Z2, Z2
+	VMULPS Z2, Z1, Z0
+	LONG $0x487ef262; WORD $0xc072 // vcvtneps2bf16 y0, z0
+	VMOVDQU Y0, (BX)
+	ADDQ $64, BX
+	ADDQ R9, R13
+	DECQ CX
+	JNZ row
 	MOVQ 224(AX), R12
 	ADDQ 184(AX), R12
 	MOVQ R12, 224(AX)

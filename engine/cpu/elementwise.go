@@ -29,11 +29,13 @@ func (b *Backend) SwiGLU(dst, gate, up tensor.Tensor) {
 	d, g, u := floats("swiglu", dst), floats("swiglu", gate), floats("swiglu", up)
 	sameShape("swiglu", d, g)
 	sameShape("swiglu", d, u)
-	b.job = job{dst: d.f, x: g.f, y: u.f, fn: func(j *job, _ *worker, i int) {
-		lo, hi := j.span(i)
-		j.kern.swiglu(j.dst[lo:hi], j.x[lo:hi], j.y[lo:hi])
-	}}
+	b.job = job{dst: d.f, x: g.f, y: u.f, fn: swigluUnit}
 	b.elements(len(d.f), 8)
+}
+
+func swigluUnit(j *job, _ *worker, i int) {
+	lo, hi := j.span(i)
+	j.kern.swiglu(j.dst[lo:hi], j.x[lo:hi], j.y[lo:hi])
 }
 
 // SiLU implements [tensor.Backend].
@@ -93,11 +95,13 @@ func (b *Backend) Add(dst, x tensor.Tensor) {
 		return
 	}
 	sameShape("add", d, a)
-	b.job = job{dst: d.f, x: a.f, fn: func(j *job, _ *worker, i int) {
-		lo, hi := j.span(i)
-		j.kern.add(j.dst[lo:hi], j.x[lo:hi])
-	}}
+	b.job = job{dst: d.f, x: a.f, fn: addUnit}
 	b.elements(len(d.f), 4)
+}
+
+func addUnit(j *job, _ *worker, i int) {
+	lo, hi := j.span(i)
+	j.kern.add(j.dst[lo:hi], j.x[lo:hi])
 }
 
 // Scale implements [tensor.Backend].

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"unmask/engine"
 	"unmask/engine/tensor"
 )
 
@@ -18,7 +17,7 @@ type stack struct {
 	head                           tensor.Matrix
 	x                              tensor.Tensor
 	pos                            []int32
-	p                              engine.Prediction
+	logits                         tensor.Tensor
 }
 
 func newStack(b *Backend, dt tensor.DType, t, d, heads, ff, layers, vocab int) *stack {
@@ -37,42 +36,32 @@ func newStack(b *Backend, dt tensor.DType, t, d, heads, ff, layers, vocab int) *
 	for i := range t {
 		s.pos = append(s.pos, int32(i))
 	}
-	s.p.Resize(t)
+	s.logits = b.Alloc(tensor.F32, t, vocab)
 	return s
 }
 
-// forward is one pass with logits and a Pick for every position.
+// forward is one pass with the logits of every position.
 func (s *stack) forward() {
 	b, t, d := s.b, s.t, s.d
 	m := b.Mark()
 	defer b.Release(m)
-	x, h := b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d)
+	x := b.Alloc(tensor.F32, t, d)
 	b.Copy(x, s.x)
 	q, k, v, a := b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d), b.Alloc(tensor.F32, t, d)
-	g, u := b.Alloc(tensor.F32, t, s.ff), b.Alloc(tensor.F32, t, s.ff)
 	split := func(x tensor.Tensor) tensor.Tensor { return x.Reshape(t, s.heads, d/s.heads) }
 	seqs := []tensor.Seq{{QHi: t, KHi: t}}
+	norm := tensor.ProductOptions{Normalise: true, Gain: s.norm, Eps: 1e-5}
+	both := norm
+	both.Add = true
 	for range s.layers {
-		b.RMSNorm(h, x, s.norm, 1e-5)
-		b.MatMul(q, h, s.q, nil)
-		b.MatMul(k, h, s.k, nil)
-		b.MatMul(v, h, s.v, nil)
+		b.MatMuls([]tensor.Tensor{q, k, v}, x, []tensor.Matrix{s.q, s.k, s.v}, nil, norm)
 		b.RoPE(split(q), s.pos, 10000, d/s.heads)
 		b.RoPE(split(k), s.pos, 10000, d/s.heads)
 		b.Attention(split(a), split(q), split(k), split(v), tensor.AttentionOptions{Scale: 0.125, Seqs: seqs, BF16: s.q.DType() != tensor.F32})
-		b.MatMul(h, a, s.o, nil)
-		b.Add(x, h)
-		b.RMSNorm(h, x, s.norm, 1e-5)
-		b.MatMul(g, h, s.gate, nil)
-		b.MatMul(u, h, s.up, nil)
-		b.SwiGLU(g, g, u)
-		b.MatMul(h, g, s.down, nil)
-		b.Add(x, h)
+		b.MatMuls([]tensor.Tensor{x}, a, []tensor.Matrix{s.o}, nil, tensor.ProductOptions{Add: true})
+		b.GatedProduct(x, x, s.gate, s.up, s.down, both)
 	}
-	b.RMSNorm(h, x, s.norm, 1e-5)
-	logits := b.Alloc(tensor.F32, t, s.vocab)
-	b.MatMul(logits, h, s.head, nil)
-	b.Pick(logits, nil, engine.PickOptions{}, &s.p)
+	b.MatMuls([]tensor.Tensor{s.logits}, x, []tensor.Matrix{s.head}, nil, norm)
 }
 
 // flops counts multiplications and additions of products and attention.

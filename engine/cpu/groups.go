@@ -107,9 +107,8 @@ func unpackGroupsPortable(dst, src unsafe.Pointer, groups int) {
 	}
 }
 
-// right returns words [k, k+steps) of panel p as a tile function takes them. k is a multiple of groupSize words or 0.
-func (j *job) right(w *worker, p, k, steps int) unsafe.Pointer {
-	m := j.m
+// right returns words [k, k+steps) of panel p of m, unpacked to buf if need be, as a tile function takes them. k is a multiple of groupSize words or 0.
+func (j *job) right(buf *[]float32, m *matrix, p, k, steps int) unsafe.Pointer {
 	if m.dt != tensor.I4 {
 		return unsafe.Pointer(&m.words[p*m.panel+k*(m.panel/m.steps)])
 	}
@@ -119,7 +118,7 @@ func (j *job) right(w *worker, p, k, steps int) unsafe.Pointer {
 		per = groupSize / 2
 	}
 	groups := (steps + per - 1) / per
-	out := grow(&w.packB, groups*groupSize/2*nr)
+	out := grow(buf, groups*groupSize/2*nr)
 	j.kern.unpackI4(unsafe.Pointer(&out[0]), unsafe.Pointer(&m.words[p*m.panel+k/per*(groupBytes(nr)/4)]), groups)
 	return unsafe.Pointer(&out[0])
 }

@@ -17,6 +17,7 @@ type job struct {
 	x, y, z    []float32
 	a          []float32 // packed strips
 	m          *matrix
+	up         *matrix // of a gated product, whose gate is m
 	rows       int
 	width      int
 	ldc        int
@@ -28,6 +29,8 @@ type job struct {
 	groups     int
 	eps        float32
 	flag       bool
+	norm       bool // rows are normalised when they are packed
+	add        bool // products are added to dst
 	src        []byte
 	from       tensor.DType
 	ids        []engine.Token

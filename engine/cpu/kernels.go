@@ -35,6 +35,8 @@ type kernels struct {
 	// unitBF16 and unitI8 do products of pairs and of words of four on a matrix unit, where there is one. Panels then have
 	// 32 columns and steps padded to chunks.
 	unitBF16, unitI8 *unitFuncs
+	// unitGate does products of pairs with two weights and writes silu(first)*second as chunks of bf16.
+	unitGate func(p *tileRun)
 
 	// unpackI4 writes groups of weights of four bits as panels of bf16 take them.
 	unpackI4 func(dst, src unsafe.Pointer, groups int)

@@ -23,10 +23,7 @@ func (b *Backend) MatMul(dst, x tensor.Tensor, w tensor.Matrix, bias tensor.Tens
 		return
 	}
 	d, a := floats("matmul", dst), floats("matmul", x)
-	m, ok := w.(*matrix)
-	if !ok {
-		wrong("matmul", "%T is not of this backend", w)
-	}
+	m := b.operand("matmul", w)
 	rows, k := rowsOf(a)
 	if dr, n := rowsOf(d); dr != rows || n != m.n || k != m.k {
 		wrong("matmul", "dst %v, x %v, w [%d, %d]", d.shape, a.shape, m.n, m.k)
@@ -35,10 +32,8 @@ func (b *Backend) MatMul(dst, x tensor.Tensor, w tensor.Matrix, bias tensor.Tens
 	if rows == 0 {
 		return
 	}
-	if m.words == nil {
-		m.toPanels(b)
-	}
 	b.product(d.f, m.n, a.f, rows, m, bs)
+	b.job = job{}
 }
 
 // strip r of rows activation rows cut into n nearly equal strips is [stripLo(r), stripLo(r+1)).
@@ -54,46 +49,67 @@ func (j *job) stripLo(i int) int {
 
 // product computes dst [rows, ldc] = x [rows, k] times m, plus bias.
 func (b *Backend) product(dst []float32, ldc int, x []float32, rows int, m *matrix, bias []float32) {
-	mr, do := b.kern.mr, multiply
+	b.pack(x, rows, m, tensor.ProductOptions{}, nil)
+	b.multiply(dst, ldc, m, bias, false)
+}
+
+// pack packs the rows of x as the left operand of products with m and its like, normalised as o says, with gain.
+func (b *Backend) pack(x []float32, rows int, m *matrix, o tensor.ProductOptions, gain []float32) {
+	mr := b.kern.mr
 	if m.unit(b.kern) != nil {
-		mr, do = unitRows32, unitMultiply
+		mr = unitRows32
 	}
 	strips := (rows + mr - 1) / mr
-	panels := (m.n + b.kern.nr - 1) / b.kern.nr
 	words := roundUp(m.steps, chunkWords)
 	b.job = job{
-		kern: b.kern, m: m, dst: dst, ldc: ldc, x: x, y: bias, rows: rows, strips: strips,
-		a: grow(&b.pool.workers[0].packA, rows*words+rows), width: words,
+		kern: b.kern, m: m, x: x, y: gain, eps: o.Eps, norm: o.Normalise, rows: rows, strips: strips,
+		a: grow(&b.pool.workers[0].packA, rows*words+rows), width: words, fn: packStrip,
 	}
 	b.job.z = b.job.a[rows*words:] // the units of rows, I8
+	b.job.units(b.pool, strips, m.k*mr)
+}
+
+// multiply computes dst [rows, ldc] (+)= what pack packed times m, plus bias. m has the layout of the matrix it was packed
+// for. Only a matrix unit adds.
+func (b *Backend) multiply(dst []float32, ldc int, m *matrix, bias []float32, add bool) {
 	j := &b.job
-	j.fn = packStrip
-	j.units(b.pool, strips, m.k*mr)
-	// Panels outside, strips inside: a panel stays in the second-level cache while the strips stream past it. A unit
-	// is a few panels by all strips, or by a share of them where there are few panels.
-	j.fn = do
+	j.fn = multiply
+	if m.unit(b.kern) != nil {
+		j.fn = unitMultiply
+	}
+	j.m, j.dst, j.ldc, j.y, j.add = m, dst, ldc, bias, add
+	j.share(b, (m.n+b.kern.nr-1)/b.kern.nr)
+	j.units(b.pool, j.across*j.split, j.per*b.kern.nr*m.k*(j.rows/j.split+1)/4)
+}
+
+// share cuts a product into units. Panels outside, strips inside: a panel stays in a near cache while the strips stream
+// past it. A unit is a few panels by all strips, or by a share of them where there are few panels.
+func (j *job) share(b *Backend, panels int) {
 	j.per = max(1, panels/(4*len(b.pool.workers)))
 	j.across = (panels + j.per - 1) / j.per
-	j.split = (rows + unitRows - 1) / unitRows
-	for j.split < strips && j.split*j.across < 2*len(b.pool.workers) {
+	j.split = (j.rows + unitRows - 1) / unitRows
+	for j.split < j.strips && j.split*j.across < 2*len(b.pool.workers) {
 		j.split++
 	}
-	j.units(b.pool, j.across*j.split, j.per*b.kern.nr*m.k*(rows/j.split+1)/4)
-	b.job = job{}
 }
 
 // packStrip packs strip i of j.x into j.a.
 func packStrip(j *job, w *worker, i int) {
 	lo, hi := j.stripLo(i), j.stripLo(i+1)
-	j.packLeft(j.a[lo*j.width:hi*j.width], j.x[lo*j.m.k:hi*j.m.k], j.z[lo:hi])
+	j.packLeft(w, j.a[lo*j.width:hi*j.width], j.x[lo*j.m.k:hi*j.m.k], j.z[lo:hi])
 }
 
 // packLeft packs rows as a strip: [chunks][rows][16] words. units receives one a row when the product is I8.
-func (j *job) packLeft(dst, x, units []float32) {
+func (j *job) packLeft(w *worker, dst, x, units []float32) {
 	k, rows := j.m.k, len(units)
 	step := 4 * rows * chunkWords
 	for r := range rows {
 		row, to := x[r*k:(r+1)*k], unsafe.Pointer(&dst[r*chunkWords])
+		if j.norm {
+			out := grow(&w.norm, k)
+			j.normalise(out, row)
+			row = out
+		}
 		switch j.m.dt {
 		case tensor.BF16, tensor.I4:
 			j.kern.packBF16(to, row, step)
@@ -169,7 +185,7 @@ func multiplyPanel(j *job, w *worker, p, sLo, sHi, k int) {
 	m, nr := j.m, j.kern.nr
 	tile := m.tile(j.kern)
 	steps := min(kBlock, m.steps-k)
-	b := j.right(w, p, k, steps)
+	b := j.right(&w.packB, j.m, p, k, steps)
 	for s := sLo; s < sHi; s++ {
 		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
 		c := j.dst[lo*j.ldc+p*nr:]
@@ -187,7 +203,7 @@ func multiplyEdge(j *job, w *worker, p, sLo, sHi int) {
 	m, nr := j.m, j.kern.nr
 	cols := m.n - p*nr
 	c := grow(&w.tile, j.kern.mr*nr)
-	right := j.right(w, p, 0, m.steps)
+	right := j.right(&w.packB, j.m, p, 0, m.steps)
 	for s := sLo; s < sHi; s++ {
 		lo, hi := stripLo(s, j.strips, j.rows), stripLo(s+1, j.strips, j.rows)
 		acc := j.start(c, nr, p, hi-lo, cols)

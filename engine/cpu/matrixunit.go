@@ -46,7 +46,9 @@ type tileRun struct {
 	wStep   uintptr // of weights, sums and bias, from one block to the next
 	uStep   uintptr // of units
 	wAt     uintptr
-	ahead   uintptr // panels to come, which a call asks the caches for; nothing is read there
+	ahead   uintptr        // panels to come, which a call asks the caches for; nothing is read there
+	outAdd  int            // I8: 1: add to what is at out
+	up      unsafe.Pointer // of a gated product: the panel of the other weight
 }
 
 // shape sets the number of rows, 1 to 32.
@@ -101,6 +103,11 @@ func unitMultiply(j *job, w *worker, i int) {
 		last--
 		j.unitEdge(w, last, lo, hi)
 	}
+	tall := roundUp(hi-lo, unitRows32) * 32 // sums of a panel
+	if m.dt == tensor.I8 && first < last {
+		grow(&w.inner, (last-first)*tall)
+		w.inner = w.inner[:cap(w.inner)]
+	}
 	block := blockOf(m.steps)
 	for k := 0; k < m.steps && first < last; k += block {
 		steps := min(block, m.steps-k)
@@ -110,19 +117,19 @@ func unitMultiply(j *job, w *worker, i int) {
 		}
 		full := lo + (hi-lo)/unitRows32*unitRows32
 		for p := first; p < last; p++ {
-			right := j.right(w, p, k, steps)
+			right := j.right(&w.packB, j.m, p, k, steps)
 			if lo < full {
-				j.unitDown(w, right, p, lo, full, k, steps)
+				j.unitDown(w, right, (p-first)*tall, p, lo, full, k, steps)
 			}
 			if full < hi {
-				j.unitDown(w, right, p, full, hi, k, steps)
+				j.unitDown(w, right, (p-first)*tall+(full-lo)*32, p, full, hi, k, steps)
 			}
 		}
 	}
 }
 
-// unitDown multiplies rows [lo, hi), a strip or some full ones, with words [k, k+steps) of panel p.
-func (j *job) unitDown(w *worker, right unsafe.Pointer, p, lo, hi, k, steps int) {
+// unitDown multiplies rows [lo, hi), a strip or some full ones, with words [k, k+steps) of panel p. at is as in unitSums.
+func (j *job) unitDown(w *worker, right unsafe.Pointer, at, p, lo, hi, k, steps int) {
 	t := &w.run
 	rows := min(hi-lo, unitRows32)
 	j.unitOperands(t, right, lo, rows, k, steps)
@@ -131,7 +138,10 @@ func (j *job) unitDown(w *worker, right unsafe.Pointer, p, lo, hi, k, steps int)
 		t.ahead = uintptr(right)
 	}
 	t.n, t.aStep, t.bStep, t.cStep = (hi-lo)/rows, uintptr(4*rows*j.width), 0, uintptr(4*j.ldc*rows)
-	j.unitSums(w, p, lo, hi-lo, 32, k, steps)
+	if j.m.dt == tensor.I8 {
+		t.cStep = 4 * 32 * 32
+	}
+	j.unitSums(w, at, p, lo, hi-lo, 32, k, steps)
 	t.outStep, t.wStep, t.uStep = uintptr(4*j.ldc*rows), 0, uintptr(4*rows)
 	j.m.unit(j.kern).down(t)
 }
@@ -139,10 +149,13 @@ func (j *job) unitDown(w *worker, right unsafe.Pointer, p, lo, hi, k, steps int)
 // unitAcross multiplies rows [lo, hi), one strip, with words [k, k+steps) of panels [first, last).
 func (j *job) unitAcross(w *worker, first, last, lo, hi, k, steps int) {
 	t := &w.run
-	j.unitOperands(t, j.right(w, first, k, steps), lo, hi-lo, k, steps)
+	j.unitOperands(t, j.right(&w.packB, j.m, first, k, steps), lo, hi-lo, k, steps)
 	t.ahead = uintptr(t.b) + aheadBytes
 	t.n, t.aStep, t.bStep, t.cStep = last-first, 0, uintptr(4*j.m.panel), 128
-	j.unitSums(w, first, lo, hi-lo, (last-first)*32, k, steps)
+	if j.m.dt == tensor.I8 {
+		t.cStep = 4 * 32 * 32
+	}
+	j.unitSums(w, 0, first, lo, hi-lo, (last-first)*32, k, steps)
 	t.outStep, t.wStep, t.uStep = 128, 128, 0
 	j.m.unit(j.kern).across(t)
 }
@@ -155,27 +168,48 @@ func (j *job) unitOperands(t *tileRun, right unsafe.Pointer, lo, rows, k, steps 
 	t.chunks = steps / chunkWords
 }
 
-// unitSums says where sums of rows from lo on and columns of panels from p on begin, and where they go.
-func (j *job) unitSums(w *worker, p, lo, rows, cols, k, steps int) {
+// unitSums says where sums of rows from lo on and columns of panels from p on begin, and where they go. at is the place of
+// the first of them in the worker's memory for sums of bytes that take more than one call.
+func (j *job) unitSums(w *worker, at, p, lo, rows, cols, k, steps int) {
 	t := &w.run
 	c := j.dst[lo*j.ldc+p*32:]
-	t.c, t.ldc, t.out, t.acc = unsafe.Pointer(&c[0]), uintptr(4*j.ldc), nil, 0
-	if k > 0 || j.start(c, j.ldc, p, rows, cols) {
-		t.acc = 1
-	}
-	if j.m.dt != tensor.I8 || k+steps < j.m.steps {
+	t.c, t.ldc, t.out, t.acc, t.outAdd = unsafe.Pointer(&c[0]), uintptr(4*j.ldc), nil, 0, 0
+	if j.m.dt != tensor.I8 {
+		if k > 0 || j.begin(c, p, rows, cols) {
+			t.acc = 1
+		}
 		return
 	}
-	t.out, t.outLDC = t.c, t.ldc
-	if k == 0 {
-		tile := grow(&w.tile, 32*32)
-		t.c, t.ldc, t.cStep = unsafe.Pointer(&tile[0]), 128, 0
+	out := t.c
+	t.c, t.ldc = unsafe.Pointer(&w.inner[at]), 128
+	if k > 0 {
+		t.acc = 1
+	}
+	if k+steps < j.m.steps {
+		return
+	}
+	t.out, t.outLDC = out, uintptr(4*j.ldc)
+	if j.add {
+		t.outAdd = 1
 	}
 	t.weights, t.sums, t.units = unsafe.Pointer(&j.m.scales[p*32]), unsafe.Pointer(&j.m.sums[p*32]), unsafe.Pointer(&j.z[lo])
 	t.bias = unsafe.Pointer(&j.m.zeros[p*32])
 	if j.y != nil {
 		t.bias = unsafe.Pointer(&j.y[p*32])
 	}
+}
+
+// begin puts in c what sums begin with, and reports whether there is anything.
+func (j *job) begin(c []float32, p, rows, cols int) bool {
+	if !j.add {
+		return j.start(c, j.ldc, p, rows, cols)
+	}
+	if j.y != nil {
+		for r := range rows {
+			j.kern.add(c[r*j.ldc:][:cols], j.y[p*32:][:cols])
+		}
+	}
+	return true
 }
 
 // unitEdge multiplies rows [lo, hi) with a last panel that is wider than what is left of the result, over all words.
@@ -185,11 +219,14 @@ func (j *job) unitEdge(w *worker, p, lo, hi int) {
 	tile := grow(&w.tile, 2*32*32+32)
 	out, bias := tile[32*32:], tile[2*32*32:]
 	clear(bias)
-	right := j.right(w, p, 0, m.steps)
+	if j.y != nil {
+		copy(bias, j.y[p*32:])
+	}
+	right := j.right(&w.packB, m, p, 0, m.steps)
 	for ; lo < hi; lo += unitRows32 {
 		rows := min(unitRows32, hi-lo)
 		j.unitOperands(t, right, lo, rows, 0, m.steps)
-		t.c, t.ldc, t.n, t.out, t.acc = unsafe.Pointer(&tile[0]), 128, 1, nil, 0
+		t.c, t.ldc, t.n, t.out, t.acc, t.outAdd = unsafe.Pointer(&tile[0]), 128, 1, nil, 0, 0
 		from := tile
 		if j.start(tile, 32, p, rows, cols) {
 			t.acc = 1
@@ -198,14 +235,16 @@ func (j *job) unitEdge(w *worker, p, lo, hi int) {
 			from = out
 			t.out, t.outLDC = unsafe.Pointer(&out[0]), 128
 			t.weights, t.sums, t.units = unsafe.Pointer(&m.scales[p*32]), unsafe.Pointer(&m.sums[p*32]), unsafe.Pointer(&j.z[lo])
-			if j.y != nil {
-				copy(bias, j.y[p*32:])
-			}
 			t.bias = unsafe.Pointer(&bias[0])
 		}
 		m.unit(j.kern).down(t)
 		for r := range rows {
-			copy(j.dst[(lo+r)*j.ldc+p*32:][:cols], from[r*32:])
+			to := j.dst[(lo+r)*j.ldc+p*32:][:cols]
+			if j.add {
+				j.kern.add(to, from[r*32:][:cols])
+			} else {
+				copy(to, from[r*32:])
+			}
 		}
 	}
 }

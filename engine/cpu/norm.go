@@ -21,15 +21,18 @@ func (b *Backend) RMSNorm(dst, x, w tensor.Tensor, eps float32) {
 func rmsRows(j *job, _ *worker, i int) {
 	lo, hi := j.span(i)
 	for r := lo; r < hi; r++ {
-		x := j.x[r*j.width : (r+1)*j.width]
-		out := j.dst[r*j.width : (r+1)*j.width]
-		s := float32(1 / math.Sqrt(j.kern.sumSqDev(x, 0)/float64(j.width)+float64(j.eps)))
-		if j.y == nil {
-			j.kern.scale(out, x, s)
-			continue
-		}
-		j.kern.scaleMul(out, x, j.y, s)
+		j.normalise(j.dst[r*j.width:(r+1)*j.width], j.x[r*j.width:(r+1)*j.width])
 	}
+}
+
+// normalise writes x / sqrt(mean(x^2) + eps) times the gain j.y, if any, to dst.
+func (j *job) normalise(dst, x []float32) {
+	s := float32(1 / math.Sqrt(j.kern.sumSqDev(x, 0)/float64(len(x))+float64(j.eps)))
+	if j.y == nil {
+		j.kern.scale(dst, x, s)
+		return
+	}
+	j.kern.scaleMul(dst, x, j.y, s)
 }
 
 // LayerNorm implements [tensor.Backend].

@@ -26,14 +26,18 @@ const maxUnits = 1<<24 - 1
 
 // worker is the memory that one worker owns; it grows to the largest job seen and stays.
 type worker struct {
-	_     [64]byte // keep workers off each other's cache lines
-	tile  []float32
-	packA []float32
-	packB []float32
-	row   []float32
-	run   tileRun
-	pick  pickScratch
-	_     [64]byte
+	_      [64]byte // keep workers off each other's cache lines
+	tile   []float32
+	packA  []float32
+	packB  []float32
+	row    []float32
+	norm   []float32
+	packC  []float32
+	inner  []float32
+	hidden []float32
+	run    tileRun
+	pick   pickScratch
+	_      [64]byte
 }
 
 // grow returns buf with n elements, aligned to a cache line. Contents are undefined.

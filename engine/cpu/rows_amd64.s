@@ -178,63 +178,71 @@ DATA rowConst<>+1376(SB)/8, $0x8080808080808080
 DATA rowConst<>+1384(SB)/8, $0x8080808080808080
 DATA rowConst<>+1392(SB)/8, $0x8080808080808080
 DATA rowConst<>+1400(SB)/8, $0x8080808080808080
-DATA rowConst<>+1408(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1416(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1424(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1432(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1440(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1448(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1456(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1464(SB)/8, $0xc3480000c3480000
-DATA rowConst<>+1472(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1480(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1488(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1496(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1504(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1512(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1520(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1528(SB)/8, $0x3c1d955b3c1d955b
-DATA rowConst<>+1536(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1544(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1552(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1560(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1568(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1576(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1584(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1592(SB)/8, $0x3d6358473d635847
-DATA rowConst<>+1600(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1608(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1616(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1624(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1632(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1640(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1648(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1656(SB)/8, $0x3e75fdf03e75fdf0
-DATA rowConst<>+1664(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1672(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1680(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1688(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1696(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1704(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1712(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1720(SB)/8, $0x3f3172183f317218
-DATA rowConst<>+1728(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1736(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1744(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1752(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1760(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1768(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1776(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1784(SB)/8, $0x3fcc422a3fcc422a
-DATA rowConst<>+1792(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1800(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1808(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1816(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1824(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1832(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1840(SB)/8, $0x3d9222793d922279
-DATA rowConst<>+1848(SB)/8, $0x3d9222793d922279
-GLOBL rowConst<>(SB), RODATA|NOPTR, $1856
+DATA rowConst<>+1408(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1416(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1424(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1432(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1440(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1448(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1456(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1464(SB)/8, $0xbfb8aa3bbfb8aa3b
+DATA rowConst<>+1472(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1480(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1488(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1496(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1504(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1512(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1520(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1528(SB)/8, $0xc3480000c3480000
+DATA rowConst<>+1536(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1544(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1552(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1560(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1568(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1576(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1584(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1592(SB)/8, $0x3c1d955b3c1d955b
+DATA rowConst<>+1600(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1608(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1616(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1624(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1632(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1640(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1648(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1656(SB)/8, $0x3d6358473d635847
+DATA rowConst<>+1664(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1672(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1680(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1688(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1696(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1704(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1712(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1720(SB)/8, $0x3e75fdf03e75fdf0
+DATA rowConst<>+1728(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1736(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1744(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1752(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1760(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1768(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1776(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1784(SB)/8, $0x3f3172183f317218
+DATA rowConst<>+1792(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1800(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1808(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1816(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1824(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1832(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1840(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1848(SB)/8, $0x3fcc422a3fcc422a
+DATA rowConst<>+1856(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1864(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1872(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1880(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1888(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1896(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1904(SB)/8, $0x3d9222793d922279
+DATA rowConst<>+1912(SB)/8, $0x3d9222793d922279
+GLOBL rowConst<>(SB), RODATA|NOPTR, $1920
 DATA rowMask<>+0(SB)/8, $0xffffffffffffffff
 DATA rowMask<>+8(SB)/8, $0xffffffffffffffff
 DATA rowMask<>+16(SB)/8, $0xffffffffffffffff
@@ -980,8 +988,8 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-48
 loop43:
 	VMOVUPS (SI), Z0
 	VMULPS Z0, Z0, Z1
-	VMOVUPS rowConst<>+1792(SB), Z2
-	VFMADD213PS rowConst<>+1728(SB), Z1, Z2
+	VMOVUPS rowConst<>+1856(SB), Z2
+	VFMADD213PS rowConst<>+1792(SB), Z1, Z2
 	VMULPS Z0, Z2, Z2
 	VXORPS rowConst<>+832(SB), Z2, Z2
 	VMOVUPS rowConst<>+0(SB), Z3
@@ -1018,8 +1026,8 @@ tail44:
 	KMOVW AX, K1
 	VMOVUPS.Z (SI), K1, Z0
 	VMULPS Z0, Z0, Z1
-	VMOVUPS rowConst<>+1792(SB), Z2
-	VFMADD213PS rowConst<>+1728(SB), Z1, Z2
+	VMOVUPS rowConst<>+1856(SB), Z2
+	VFMADD213PS rowConst<>+1792(SB), Z1, Z2
 	VMULPS Z0, Z2, Z2
 	VXORPS rowConst<>+832(SB), Z2, Z2
 	VMOVUPS rowConst<>+0(SB), Z3
@@ -2394,8 +2402,8 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 loop117:
 	VMOVUPS (SI), Y0
 	VMULPS Y0, Y0, Y1
-	VMOVUPS rowConst<>+1792(SB), Y2
-	VFMADD213PS rowConst<>+1728(SB), Y1, Y2
+	VMOVUPS rowConst<>+1856(SB), Y2
+	VFMADD213PS rowConst<>+1792(SB), Y1, Y2
 	VMULPS Y0, Y2, Y2
 	VXORPS rowConst<>+832(SB), Y2, Y2
 	VMOVUPS rowConst<>+0(SB), Y3
@@ -2439,8 +2447,8 @@ tail118:
 	VMOVDQU (AX), Y15
 	VMASKMOVPS (SI), Y15, Y0
 	VMULPS Y0, Y0, Y1
-	VMOVUPS rowConst<>+1792(SB), Y2
-	VFMADD213PS rowConst<>+1728(SB), Y1, Y2
+	VMOVUPS rowConst<>+1856(SB), Y2
+	VFMADD213PS rowConst<>+1792(SB), Y1, Y2
 	VMULPS Y0, Y2, Y2
 	VXORPS rowConst<>+832(SB), Y2, Y2
 	VMOVUPS rowConst<>+0(SB), Y3
@@ -3310,11 +3318,11 @@ TEXT ·expPackAVX512(SB), NOSPLIT, $0-52
 	MOVQ step+32(FP), R8
 	VBROADCASTSS m+40(FP), Z18
 	VBROADCASTSS scale+44(FP), Z19
-	VMOVUPS rowConst<>+1408(SB), Z20
-	VMOVUPS rowConst<>+1472(SB), Z21
-	VMOVUPS rowConst<>+1536(SB), Z22
-	VMOVUPS rowConst<>+1600(SB), Z23
-	VMOVUPS rowConst<>+1664(SB), Z24
+	VMOVUPS rowConst<>+1472(SB), Z20
+	VMOVUPS rowConst<>+1536(SB), Z21
+	VMOVUPS rowConst<>+1600(SB), Z22
+	VMOVUPS rowConst<>+1664(SB), Z23
+	VMOVUPS rowConst<>+1728(SB), Z24
 	VMOVUPS rowConst<>+704(SB), Z25
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17

@@ -40,6 +40,7 @@ var sets = sync.OnceValue(func() []*kernels {
 				u.name = "amx"
 				u.unitBF16 = &unitFuncs{productBF16DownAMX, productBF16AcrossAMX}
 				u.expPack, u.pairRows = expPackAVX512, pairRowsAVX512
+				u.unitGate = productGateAMX
 				u.unitI8 = &unitFuncs{productI8DownAMX, productI8AcrossAMX}
 				all = append(all, &u)
 			}

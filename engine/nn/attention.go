@@ -31,6 +31,10 @@ type Shared struct {
 	q, k, v, o     tensor.Tensor                      // [T, H, K], [T, G, K], [T, G, K], [T, H, K]
 	q2, k2, v2, o2 tensor.Tensor                      // the same memory as rows [T, H*K] and [T, G*K]
 	qh, kh         tensor.Tensor                      // the same memory as heads [T*H, K] and [T*G, K]
+
+	outs    [3]tensor.Tensor // operands of products; kept here because slices passed to a backend escape
+	weights [3]tensor.Matrix
+	biases  [3]tensor.Tensor
 }
 
 // Alloc makes the scratch of a pass over t rows, shared by all blocks. Blocks must agree on heads and head width.
@@ -51,9 +55,14 @@ type KV struct{ K, V tensor.Tensor }
 
 // Apply overwrites h [T, D] with the attention's output.
 func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache KV) {
-	a.Q.Apply(be, s.q2, h)
-	a.K.Apply(be, s.k2, h)
-	a.V.Apply(be, s.v2, h)
+	a.run(be, h, h, tensor.ProductOptions{}, false, s, cache)
+}
+
+// run writes, or adds, the attention's output for x to dst [T, D]; x is normalised first as o says.
+func (a *Attention) run(be tensor.Backend, dst, x tensor.Tensor, o tensor.ProductOptions, add bool, s *Shared, cache KV) {
+	s.outs, s.weights = [3]tensor.Tensor{s.q2, s.k2, s.v2}, [3]tensor.Matrix{a.Q.W, a.K.W, a.V.W}
+	s.biases = [3]tensor.Tensor{a.Q.B, a.K.B, a.V.B}
+	be.MatMuls(s.outs[:], x, s.weights[:], s.biases[:], o)
 	if a.QNorm != nil {
 		a.QNorm.Apply(be, s.qh, s.qh)
 		a.KNorm.Apply(be, s.kh, s.kh)
@@ -76,7 +85,8 @@ func (a *Attention) Apply(be tensor.Backend, h tensor.Tensor, s *Shared, cache K
 	}
 	s.Opts.BF16 = a.Q.W.DType() != tensor.F32
 	be.Attention(s.o, s.q, k, v, s.Opts)
-	a.O.Apply(be, h, s.o2)
+	s.outs[0], s.weights[0], s.biases[0] = dst, a.O.W, a.O.B
+	be.MatMuls(s.outs[:1], s.o2, s.weights[:1], s.biases[:1], tensor.ProductOptions{Add: add})
 }
 
 // Block is one transformer block: x += Attn(AttnNorm x); x += MLP(MLPNorm x). With Post the norms come after, as in BERT:
@@ -96,15 +106,34 @@ func (b *Block) Apply(be tensor.Backend, x, h tensor.Tensor, s *Shared, cache KV
 		b.applyPost(be, x, h, s, cache)
 		return
 	}
-	b.AttnNorm.Apply(be, h, x)
-	b.Attn.Apply(be, h, s, cache)
-	if s.see != nil {
-		s.see("attention", h)
+	if o, ok := normOptions(b.AttnNorm); ok && s.see == nil {
+		b.Attn.run(be, x, x, o, true, s, cache)
+	} else {
+		b.AttnNorm.Apply(be, h, x)
+		b.Attn.Apply(be, h, s, cache)
+		if s.see != nil {
+			s.see("attention", h)
+		}
+		be.Add(x, h)
 	}
-	be.Add(x, h)
+	m, gated := b.MLP.(*SwiGLU)
+	if o, ok := normOptions(b.MLPNorm); ok && gated && m.plain() {
+		o.Add = true
+		be.GatedProduct(x, x, m.Gate.W, m.Up.W, m.Down.W, o)
+		return
+	}
 	b.MLPNorm.Apply(be, h, x)
 	b.MLP.Apply(be, h)
 	be.Add(x, h)
+}
+
+// normOptions are the options of products that normalise as n does, where a product can.
+func normOptions(n Norm) (tensor.ProductOptions, bool) {
+	r, ok := n.(RMSNorm)
+	if !ok || r.W == nil {
+		return tensor.ProductOptions{}, false
+	}
+	return tensor.ProductOptions{Normalise: true, Gain: r.W, Eps: r.Eps}, true
 }
 
 // applyPost is Apply with the norms after attention and feed-forward.

@@ -91,8 +91,15 @@ type SwiGLU struct {
 	shape [2]int // [T, F]; kept here because the slice passed to a backend escapes
 }
 
+// plain reports whether no product has a bias.
+func (m *SwiGLU) plain() bool { return m.Gate.B == nil && m.Up.B == nil && m.Down.B == nil }
+
 // Apply implements [FeedForward].
 func (m *SwiGLU) Apply(be tensor.Backend, h tensor.Tensor) {
+	if m.plain() {
+		be.GatedProduct(h, h, m.Gate.W, m.Up.W, m.Down.W, tensor.ProductOptions{})
+		return
+	}
 	mark := be.Mark()
 	m.shape = [2]int{h.Shape()[0], m.Width}
 	gate := be.Alloc(tensor.F32, m.shape[:]...)

@@ -29,6 +29,11 @@ type Backend interface {
 	Embed(dst, table Tensor, ids []engine.Token)
 	// MatMul writes x [T, K] times w [N, K] transposed, plus bias [N] (may be nil), to dst [T, N].
 	MatMul(dst, x Tensor, w Matrix, bias Tensor)
+	// MatMuls does the products of x with each of w [N, K] to the dst of the same index [T, N], and adds the bias of the
+	// same index; bias, or one of it, may be nil. o says what else happens. It is as the operations one by one, and faster.
+	MatMuls(dst []Tensor, x Tensor, w []Matrix, bias []Tensor, o ProductOptions)
+	// GatedProduct writes (silu(x gate^T) * (x up^T)) down^T to dst; gate and up are [F, K], down is [N, F].
+	GatedProduct(dst, x Tensor, gate, up, down Matrix, o ProductOptions)
 	// RMSNorm writes x / sqrt(mean(x^2) + eps) * w to dst; rows are the last dimension, w may be nil. dst may be x.
 	RMSNorm(dst, x, w Tensor, eps float32)
 	// LayerNorm normalises rows; w and b may be nil. dst may be x.
@@ -82,6 +87,16 @@ type Backend interface {
 	Sync()
 	Err() error
 	Close() error
+}
+
+// ProductOptions say what products do beside multiplying.
+type ProductOptions struct {
+	// Normalise replaces x by what RMSNorm makes of it with Gain, which may be nil, and Eps.
+	Normalise bool
+	Gain      Tensor
+	Eps       float32
+	// Add adds the results to what dst holds.
+	Add bool
 }
 
 // AttentionOptions shape an attention.

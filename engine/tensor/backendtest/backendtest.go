@@ -28,6 +28,8 @@ func Run(t *testing.T, open New) {
 		{"matmul bf16", matmulBF16},
 		{"matmul i8", matmulI8},
 		{"matmul i4", matmulI4},
+		{"matmuls", matmuls},
+		{"gated product", gatedProduct},
 		{"rmsnorm", rmsNorm},
 		{"layernorm", layerNorm},
 		{"rope", rope},

@@ -123,10 +123,13 @@ const (
 	runUStep   = 248
 	runWAt     = 256
 	runAhead   = 264
+	runOutAdd  = 272
+	runUp      = 280
 )
 
 // amx writes the products of the matrix unit and its peaks.
 func amx(f *file) {
+	writeConstants(f)
 	for _, k := range []struct {
 		name, doc    string
 		left, panels func(t, base, index, disp int)
@@ -141,6 +144,8 @@ func amx(f *file) {
 		m.dot, m.rows, m.finish = dotBytes, 4, true
 		m.write("productI8"+k.name+"AMX", k.doc+": words of four bytes, sums in i32, which become numbers")
 	}
+	gate := matrixProduct{file: f, left: f.tileStream, panels: f.tileLoad, fetch: 8, dot: dotBF16, gate: true}
+	gate.write("productGateAMX", "strips that pass by half a panel each of two weights, pairs of bf16; silu of the one sums times the other go to chunks of bf16")
 	for _, k := range []struct {
 		name string
 		dot  dot
@@ -176,6 +181,7 @@ type matrixProduct struct {
 	fetch        int                            // lines of panels to come that a step asks for
 	rows         int                            // rows of the result that a step asks for
 	finish       bool
+	gate         bool // the right half of a block comes from another weight
 }
 
 // fetches asks the second-level cache for lines [lo, hi) of a step's share of panels to come.
@@ -203,7 +209,11 @@ func (f matrixProduct) write(name, doc string) {
 	f.i("MOVQ $128, R11")
 	f.i("MOVQ %d(AX), R15", runN)
 	f.i("MOVQ %d(AX), R14", runAhead)
-	if f.finish {
+	if f.gate {
+		f.row().quickConstants()
+		f.i("VMOVUPS %s, Z26", c("minusLog2e"))
+	}
+	if f.finish || f.gate {
 		// The cursors are no pointers to Go, because they end beyond what they point into.
 		f.i("MOVQ %d(AX), BX", runOut)
 		f.i("MOVQ BX, %d(AX)", runOutAt)
@@ -227,14 +237,18 @@ func (f matrixProduct) write(name, doc string) {
 		f.i("CMPQ %d(AX), $0", runAcc)
 		f.i("JEQ %sZero", half)
 		f.blockMemory(f.tileLoad, rows)
-		f.i("JMP %sStep", half)
+		f.i("JMP %sGo", half)
 		f.p("%sZero:", half)
 		for t := range 2 * rows {
 			f.tileZero(t)
 		}
+		f.p("%sGo:", half)
 		f.i("MOVQ DX, R13")
-		if f.finish {
+		switch {
+		case f.finish:
 			f.i("MOVQ %d(AX), R13", runOutAt)
+		case f.gate:
+			f.i("MOVQ %d(AX), R13", runUp)
 		}
 		f.i("PCALIGN $32")
 		f.p("%sStep:", half)
@@ -242,7 +256,12 @@ func (f matrixProduct) write(name, doc string) {
 		f.panels(6, regR12, regR11, 0)
 		f.tileDot(k, 0, 4, 6)
 		f.fetches(0, f.fetch/2)
-		f.panels(7, regR12, regR11, 64)
+		if f.gate {
+			f.panels(7, regR13, regR11, 0)
+			f.i("ADDQ $2048, R13")
+		} else {
+			f.panels(7, regR12, regR11, 64)
+		}
 		f.tileDot(k, 1, 4, 7)
 		f.fetches(f.fetch/2, f.fetch)
 		f.i("ADDQ $%d, R14", 64*f.fetch)
@@ -268,6 +287,9 @@ func (f matrixProduct) write(name, doc string) {
 	f.p("stored:")
 	if f.finish {
 		f.finishBlock()
+	}
+	if f.gate {
+		f.gateBlock()
 	}
 	f.i("ADDQ %d(AX), SI", runAStep)
 	f.i("ADDQ %d(AX), DI", runBStep)
@@ -310,6 +332,9 @@ func (f *file) finishBlock() {
 	f.i("MOVQ CX, %d(AX)", runWAt)
 	f.i("MOVQ %d(AX), BX", runOutAt)
 	f.i("MOVQ %d(AX), R12", runUnitsAt)
+	f.i("MOVQ %d(AX), CX", runOutAdd)
+	f.i("NEGQ CX")
+	f.i("KMOVW CX, K1")
 	f.i("MOVQ %d(AX), CX", runRows)
 	f.i("MOVQ DX, R13")
 	f.p("row:")
@@ -320,6 +345,8 @@ func (f *file) finishBlock() {
 		f.i("VCVTDQ2PS Z%d, Z%d", half, half)
 		f.i("VMULPS Z8, Z%d, Z%d", half, half)
 		f.i("VFMADD213PS Z%d, Z%d, Z%d", 6+half, 2+half, half)
+		f.i("VMOVUPS.Z %d(BX), K1, Z9", 64*half)
+		f.i("VADDPS Z9, Z%d, Z%d", half, half)
 		f.i("VMOVUPS Z%d, %d(BX)", half, 64*half)
 	}
 	f.i("ADDQ $4, R12")
@@ -329,6 +356,35 @@ func (f *file) finishBlock() {
 	f.i("JNZ row")
 	f.i("MOVQ %d(AX), R12", runUStep)
 	f.i("ADDQ R12, %d(AX)", runUnitsAt)
+	f.i("MOVQ %d(AX), R12", runOutAt)
+	f.i("ADDQ %d(AX), R12", runOutStep)
+	f.i("MOVQ R12, %d(AX)", runOutAt)
+	f.p("next:")
+}
+
+func (f matrixProduct) row() rowFunc { return rowFunc{f.file, sets[0]} }
+
+// gateBlock writes silu(gate)*up of the block at DX, gate and up side by side, as half a chunk of bf16 a row at out.
+func (f matrixProduct) gateBlock() {
+	f.i("CMPQ %d(AX), $0", runOutAt)
+	f.i("JEQ next")
+	f.i("MOVQ %d(AX), BX", runOutAt)
+	f.i("MOVQ %d(AX), CX", runRows)
+	f.i("MOVQ DX, R13")
+	f.p("row:")
+	f.i("VMOVUPS (R13), Z0")
+	f.i("VMULPS 64(R13), Z0, Z1")
+	f.i("VMULPS Z26, Z0, Z2")
+	f.row().quickExp(2, 3, 4)
+	f.i("VADDPS Z25, Z2, Z2")
+	f.i("VRCP14PS Z2, Z2") // 14 bits are enough for a result of 8
+	f.i("VMULPS Z2, Z1, Z0")
+	f.i("%s // vcvtneps2bf16 y0, z0", evex(0x72, ppF3, 0, 0, 0))
+	f.i("VMOVDQU Y0, (BX)")
+	f.i("ADDQ $64, BX")
+	f.i("ADDQ R9, R13")
+	f.i("DECQ CX")
+	f.i("JNZ row")
 	f.i("MOVQ %d(AX), R12", runOutAt)
 	f.i("ADDQ %d(AX), R12", runOutStep)
 	f.i("MOVQ R12, %d(AX)", runOutAt)

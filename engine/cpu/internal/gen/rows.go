@@ -42,6 +42,7 @@ var constants = []struct {
 	{"high", 0xffff0000},
 	{"abs", 0x7fffffff},
 	{"flip", 0x80808080},
+	{"minusLog2e", f32(-1.44269504088896341)},
 	{"exp2Lo", f32(-200)},
 	{"exp2c4", f32(0.00961812910762848)},
 	{"exp2c3", f32(0.0555041086648216)},
@@ -69,7 +70,8 @@ type rowFunc struct {
 	isa
 }
 
-func rows(f *file) {
+// writeConstants writes the table of constants, which each file has its own of.
+func writeConstants(f *file) {
 	f.p("")
 	for i, k := range constants {
 		for j := 0; j < 16; j += 2 {
@@ -77,6 +79,10 @@ func rows(f *file) {
 		}
 	}
 	f.p("GLOBL rowConst<>(SB), RODATA|NOPTR, $%d", 64*len(constants))
+}
+
+func rows(f *file) {
+	writeConstants(f)
 	// A sliding window over this gives a mask of the first n lanes.
 	for i := range 8 {
 		v := "0xffffffffffffffff"
