@@ -70,7 +70,11 @@ func loadRes(b *weights.Binder, name string, in, out int, a Archs) resBlock {
 		norm2: loadNorm(b, name+".norm2", out, a), conv2: loadConv(b, name+".conv2", out, out, 3),
 	}
 	if in != out {
-		c := loadConv(b, name+".nin_shortcut", in, out, 1)
+		short := name + ".nin_shortcut"
+		if other := name + ".conv_shortcut"; b.Has(other + ".weight") { // the name in diffusers
+			short = other
+		}
+		c := loadConv(b, short, in, out, 1)
 		r.shortcut = &c
 	}
 	return r
@@ -141,13 +145,14 @@ func (t *attention) apply(be tensor.Backend, x tensor.Tensor, scale float32) {
 // middle is the coarsest part of both halves: block, attention, block.
 type middle struct {
 	one, two resBlock
-	attn     attention
+	attn     *attention // nil: none
 	ch       int
 }
 
 func loadMiddle(b *weights.Binder, name string, ch int, a Archs) middle {
+	attn := loadAttention(b, name+".attn_1", ch, a)
 	return middle{
-		one: loadRes(b, name+".block_1", ch, ch, a), attn: loadAttention(b, name+".attn_1", ch, a),
+		one: loadRes(b, name+".block_1", ch, ch, a), attn: &attn,
 		two: loadRes(b, name+".block_2", ch, ch, a), ch: ch,
 	}
 }
@@ -155,8 +160,10 @@ func loadMiddle(b *weights.Binder, name string, ch int, a Archs) middle {
 func (m *middle) apply(be tensor.Backend, x tensor.Tensor, see func(string, tensor.Tensor)) {
 	m.one.apply(be, x, x)
 	see("mid.block_1", x)
-	m.attn.apply(be, x, invSqrt(m.ch))
-	see("mid.attn_1", x)
+	if m.attn != nil {
+		m.attn.apply(be, x, invSqrt(m.ch))
+		see("mid.attn_1", x)
+	}
 	m.two.apply(be, x, x)
 	see("mid.block_2", x)
 }

@@ -9,8 +9,22 @@ import (
 // after each pass.
 const precisionBits = 32 - 8 - 2
 
-// cubicSupport is the radius of the bicubic filter at scale 1.
-const cubicSupport = 2.0
+// filter is a resampling filter: its radius at scale 1 and its weight at a distance.
+type filter struct {
+	support float64
+	weight  func(x float64) float64
+}
+
+var (
+	cubicFilter = filter{2, cubic}
+	// boxFilter takes the mean of the pixels under an output pixel.
+	boxFilter = filter{0.5, func(x float64) float64 {
+		if x > -0.5 && x <= 0.5 {
+			return 1
+		}
+		return 0
+	}}
+)
 
 // cubic is the bicubic filter with a = -0.5. The conversions keep compilers from fusing multiply and add, which would
 // change the last bit of a weight on some machines.
@@ -34,10 +48,10 @@ type taps struct {
 
 // filterTaps computes the taps of output pixels [lo, hi) of a resize from in to out pixels. The filter widens when the
 // picture shrinks, which is what makes it antialias.
-func filterTaps(in, out, lo, hi int) []taps {
+func filterTaps(f filter, in, out, lo, hi int) []taps {
 	scale := float64(in) / float64(out)
 	wide := max(scale, 1)
-	support := cubicSupport * wide
+	support := f.support * wide
 	list := make([]taps, 0, hi-lo)
 	var w []float64
 	for x := lo; x < hi; x++ {
@@ -48,7 +62,7 @@ func filterTaps(in, out, lo, hi int) []taps {
 		sum := 0.0
 		inv := 1 / wide
 		for i := first; i < last; i++ {
-			v := cubic(float64((float64(i) - center + 0.5) * inv))
+			v := f.weight(float64((float64(i) - center + 0.5) * inv))
 			w = append(w, v)
 			sum += v
 		}
@@ -69,14 +83,18 @@ func filterTaps(in, out, lo, hi int) []taps {
 	return list
 }
 
-// resize is the part r of src resized to w x h. src starts at (0, 0) and is opaque.
+// resize is the part r of src resized to w x h by the bicubic filter. src starts at (0, 0) and is opaque.
 func resize(src *image.NRGBA, w, h int, r image.Rectangle) *image.NRGBA {
+	return resizeBy(cubicFilter, src, w, h, r)
+}
+
+func resizeBy(f filter, src *image.NRGBA, w, h int, r image.Rectangle) *image.NRGBA {
 	iw, ih := src.Rect.Dx(), src.Rect.Dy()
 	mid, y0 := src, 0
 	var down []taps
 	top, bottom := r.Min.Y, r.Max.Y
 	if h != ih {
-		down = filterTaps(ih, h, r.Min.Y, r.Max.Y)
+		down = filterTaps(f, ih, h, r.Min.Y, r.Max.Y)
 		top, bottom = ih, 0
 		for _, t := range down {
 			top, bottom = min(top, t.lo), max(bottom, t.lo+len(t.k))
@@ -84,7 +102,7 @@ func resize(src *image.NRGBA, w, h int, r image.Rectangle) *image.NRGBA {
 	}
 	x0 := r.Min.X
 	if w != iw {
-		across := filterTaps(iw, w, r.Min.X, r.Max.X)
+		across := filterTaps(f, iw, w, r.Min.X, r.Max.X)
 		mid = image.NewNRGBA(image.Rect(0, 0, r.Dx(), bottom-top))
 		for y := top; y < bottom; y++ {
 			in, out := src.Pix[y*src.Stride:], mid.Pix[(y-top)*mid.Stride:]

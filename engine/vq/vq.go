@@ -33,27 +33,45 @@ type Tokenizer struct {
 	decMid              middle
 	decNorm             groupNorm
 
+	book []float32 // [N, D] of a tokenizer with a codebook; nil: codes are signs
+
 	watch func(name string, x tensor.Tensor)
 	host  []float32
 	raw   []byte
 }
 
-// Open binds the tokenizer in set to be; products run in as. Its sizes come from architecture.json, or are [Release]. The
-// grid is square, 512 pixels of a released tokenizer, until [Tokenizer.SetGrid]. set stays the caller's and must outlive
-// the tokenizer.
+// Open binds the tokenizer in set to be; products run in as. Its sizes come from architecture.json, or are [Release]; a
+// config.json of the diffusers library's VQModel makes it one with a codebook. The grid is square, 512 pixels of a released
+// tokenizer, until [Tokenizer.SetGrid]. set stays the caller's and must outlive the tokenizer.
 func Open(ctx context.Context, set *weights.Set, be tensor.Backend, as tensor.DType) (*Tokenizer, error) {
-	a, released, err := readArch(set)
+	c, plain, err := readDiffusers(set)
 	if err != nil {
 		return nil, fmt.Errorf("image tokenizer: %w", err)
 	}
+	var a Archs
+	released := false
+	if plain {
+		a = c.archs()
+	} else if a, released, err = readArch(set); err != nil {
+		return nil, fmt.Errorf("image tokenizer: %w", err)
+	}
 	t := &Tokenizer{be: be, arch: a, released: released, cols: 32, rows: 32}
+	if n := c.Sample / a.Encoder.Factor(); plain && n > 0 {
+		t.cols, t.rows = n, n
+	}
 	b := weights.NewBinder(set, be, as, nil)
-	b.Ignore("quantize.")
+	if !plain {
+		b.Ignore("quantize.")
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	t.loadEncoder(b)
-	t.loadDecoder(b)
+	if plain {
+		t.loadDiffusers(b, c)
+	} else {
+		t.loadEncoder(b)
+		t.loadDecoder(b)
+	}
 	if err := b.Err(); err != nil {
 		return nil, fmt.Errorf("image tokenizer: %w", err)
 	}
@@ -109,9 +127,14 @@ func (t *Tokenizer) Grid() (cols, rows int) { return t.cols, t.rows }
 func (t *Tokenizer) SetGrid(cols, rows int) { t.cols, t.rows = cols, rows }
 
 // Codebook implements [engine.ImageTokenizer].
-func (t *Tokenizer) Codebook() int { return 1 << t.arch.Decoder.ZChannels }
+func (t *Tokenizer) Codebook() int {
+	if t.book != nil {
+		return len(t.book) / t.arch.Decoder.ZChannels
+	}
+	return 1 << t.arch.Decoder.ZChannels
+}
 
-// Bits is the number of bits of a code.
+// Bits is the number of channels of a latent: the bits of a code, where codes are signs.
 func (t *Tokenizer) Bits() int { return t.arch.Decoder.ZChannels }
 
 // Released reports whether the tokenizer has the sizes of the released one because its checkpoint names none.
@@ -162,16 +185,19 @@ func (t *Tokenizer) EncodePixels(ctx context.Context, img *image.NRGBA) ([]engin
 	if b.Dx()%f != 0 || b.Dy()%f != 0 || b.Empty() {
 		return nil, &engine.InputError{Item: "picture", Reason: fmt.Sprintf("%d x %d pixels, want multiples of %d", b.Dx(), b.Dy(), f)}
 	}
-	z, err := t.Latents(ctx, Planes(img), b.Dx(), b.Dy())
+	pixels := Planes
+	if t.book != nil {
+		pixels = Unit
+	}
+	z, err := t.Latents(ctx, pixels(img), b.Dx(), b.Dy())
 	if err != nil {
 		return nil, err
 	}
-	out := make([]engine.Token, b.Dx()/f*(b.Dy()/f))
-	codes(out, z, t.Bits())
-	return out, nil
+	return t.Quantize(z), nil
 }
 
-// Latents runs the encoder over pixels [3, h, w] in [-1, 1] and returns z [bits, h', w'], valid until the next call.
+// Latents runs the encoder over pixels [3, h, w] in [-1, 1], or in [0, 1] with a codebook, and returns z [bits, h', w'],
+// valid until the next call.
 func (t *Tokenizer) Latents(ctx context.Context, pixels []float32, w, h int) ([]float32, error) {
 	be := t.be
 	mark := be.Mark()
@@ -209,6 +235,24 @@ func (t *Tokenizer) Latents(ctx context.Context, pixels []float32, w, h int) ([]
 	return t.host, be.Err()
 }
 
+// Quantize reduces latents z [bits, cells] to codes: by their signs, or to the nearest vectors of the codebook.
+func (t *Tokenizer) Quantize(z []float32) []engine.Token {
+	out := make([]engine.Token, len(z)/t.Bits())
+	if t.book != nil {
+		nearest(out, z, t.book, t.Bits())
+	} else {
+		codes(out, z, t.Bits())
+	}
+	return out
+}
+
+// Vectors are the latents [bits, cells] that codes stand for. A negative code is a masked cell.
+func (t *Tokenizer) Vectors(list []engine.Token) []float32 {
+	out := make([]float32, t.Bits()*len(list))
+	t.vectors(out, list)
+	return out
+}
+
 // DecodeImage implements [engine.ImageTokenizer].
 func (t *Tokenizer) DecodeImage(ctx context.Context, list []engine.Token, cols, rows int) (*image.NRGBA, error) {
 	if cols < 1 || rows < 1 || cols*rows != len(list) {
@@ -220,10 +264,14 @@ func (t *Tokenizer) DecodeImage(ctx context.Context, list []engine.Token, cols, 
 		return nil, err
 	}
 	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	toByte := ToByte
+	if t.book != nil {
+		toByte = unitByte
+	}
 	n := w * h
 	for i := range n {
 		p := img.Pix[4*i : 4*i+4 : 4*i+4]
-		p[0], p[1], p[2], p[3] = ToByte(y[i]), ToByte(y[n+i]), ToByte(y[2*n+i]), 255
+		p[0], p[1], p[2], p[3] = toByte(y[i]), toByte(y[n+i]), toByte(y[2*n+i]), 255
 	}
 	return img, nil
 }
@@ -234,7 +282,7 @@ func (t *Tokenizer) DecodePlanes(ctx context.Context, list []engine.Token, cols,
 	mark := be.Mark()
 	defer be.Release(mark)
 	t.host = sized(t.host, bits*len(list))
-	Latents(t.host, list, bits)
+	t.vectors(t.host, list)
 	x := be.Alloc(tensor.F32, bits, rows, cols)
 	be.Upload(x, t.bytesOf(t.host), tensor.F32)
 	x = t.post.apply(be, x)
