@@ -93,11 +93,11 @@ type Looker interface {
 // pass has two rows whose lengths may differ (dropped pads), see Lens.
 type Input struct {
 	Tokens []Token // rows one after the other, sum(Lens) long
-	Lens   []int   // [B] length of each row; nil means one row of len(Tokens)
+	Lens   []int   // [B] length of each row; nil means one row of len(Tokens); B is at most 3
 	Want   []int   // n positions of row 0 whose logits are needed, ascending; nil means every position
 	// WantOther maps Want to row 1 when the rows are of different length: position Want[i] of row 0 is Want[i]+WantOther
-	// of row 1.
-	WantOther int
+	// of row 1. WantThird is the same for row 2.
+	WantOther, WantThird int
 	// Hide, when not nil, has sum(Lens) entries; a true entry is a pad that no other position attends to.
 	Hide []bool
 	// Active is the range of row positions to feed when keys and values outside it come from the cache; the zero Span
@@ -111,6 +111,9 @@ type Input struct {
 	// shifted by WantOther in row 1.
 	Block, Origin int
 }
+
+// Shift is where row r has position 0 of row 0, counted among the wanted and active positions: WantOther or WantThird.
+func (in Input) Shift(r int) int { return [...]int{0, in.WantOther, in.WantThird}[r] }
 
 // Rows is the number of rows in in.
 func (in Input) Rows() int {
@@ -132,12 +135,15 @@ type Logits interface {
 type PickOptions struct {
 	Temperature float64 // 0: argmax; else argmax(logit + T*Gumbel), the law of LLaDA's add_gumbel_noise
 	Guidance    float64 // 0: off; logits = uncond + (1+g)*(cond-uncond)
-	TopP        float64 // nucleus of the token draw; 0 or 1: off
-	TopK        int     // candidates kept in the token draw; 0: off
-	Allow       IDRange // candidates outside get -Inf: text ids, or image codes
-	Ban         []Token // never chosen
-	Top         int     // how many best candidates to keep a position in Prediction.Top; 0: none
-	Seed        uint64  // noise is a function of (Seed, position, id), never of call order
+	// GuidanceImage is how much the third row of a pass of three counts: logits = cond + g*(cond-row1) + gi*(cond-row2).
+	// 0: there is no such row.
+	GuidanceImage float64
+	TopP          float64 // nucleus of the token draw; 0 or 1: off
+	TopK          int     // candidates kept in the token draw; 0: off
+	Allow         IDRange // candidates outside get -Inf: text ids, or image codes
+	Ban           []Token // never chosen
+	Top           int     // how many best candidates to keep a position in Prediction.Top; 0: none
+	Seed          uint64  // noise is a function of (Seed, position, id), never of call order
 }
 
 // Prediction is the candidate x_0 at each wanted position. The slices are reused by the next Pick.
@@ -230,7 +236,7 @@ type Step struct {
 	Block   Span          `json:"block"`
 	Changes []Change      `json:"changes"` // by position
 	Masked  int           `json:"masked"`  // left after the step, in the whole sequence
-	NFE     int           `json:"nfe"`     // forward passes so far, guided passes count 2
+	NFE     int           `json:"nfe"`     // forward passes so far, guided passes count 2, by a picture too 3
 	Forward time.Duration `json:"forward"`
 	Select  time.Duration `json:"select"`
 	Looks   []Look        `json:"looks,omitempty"` // by position, when Options.Watch

@@ -18,11 +18,12 @@ const (
 	TextToImage Task = "text_to_image" // Messages[0].Text to a picture
 	Inpaint     Task = "inpaint"       // Image, Mask and Messages[0].Text to a picture
 	Outpaint    Task = "outpaint"      // Image placed by Frame in a larger picture, the rest is imagined
+	EditImage   Task = "edit"          // Image and Messages[0].Text, an instruction, to a picture of the same proportions
 	Describe    Task = "describe"      // Image and Messages[0].Text (may be empty) to an answer
 )
 
 // Tasks lists all tasks in the order of the interface.
-var Tasks = []Task{Chat, Infill, TextToImage, Inpaint, Outpaint, Describe}
+var Tasks = []Task{Chat, Infill, TextToImage, Inpaint, Outpaint, EditImage, Describe}
 
 // Hole marks a stretch to fill in an [Infill] text: "___" is [Options].HoleLength masks, "___{5}" is five masks.
 const Hole = "___"
@@ -48,6 +49,9 @@ const (
 	// CacheLazy keeps what every layer adds to a position: the prompt's is computed anew every 25 passes, the answer's
 	// every 7, and in between a quarter of the answer, where values have changed most (arXiv:2506.06295).
 	CacheLazy CacheMode = "lazy"
+	// CacheConfident computes everything anew in the first 30 % of the passes and every fifth pass after them, and in
+	// between the tenth of the positions whose largest logit is smallest: ML-Cache of Lumina-DiMOO (arXiv:2510.06308).
+	CacheConfident CacheMode = "confident"
 )
 
 // Options are all settings of a denoising run. The zero value of a field means "the preset's value" only where the
@@ -79,6 +83,8 @@ type Options struct {
 	// BanWords are words that the answer may not hold, in any case of letters. A word of several tokens is kept out by not
 	// letting its last missing token come.
 	BanWords []string `json:"ban_words,omitempty"`
+	// GuidanceImage is how much the given picture counts in an EditImage, as Guidance is for the words; 0: off.
+	GuidanceImage float64 `json:"guidance_image,omitempty"`
 }
 
 // Job is a complete request: saving it saves the experiment.
@@ -86,7 +92,7 @@ type Job struct {
 	ID       string          `json:"id"`
 	Task     Task            `json:"task"`
 	Messages []Message       `json:"messages"`
-	Image    image.Image     `json:"-"`              // Inpaint, Outpaint, Describe
+	Image    image.Image     `json:"-"`              // Inpaint, Outpaint, EditImage, Describe
 	Mask     *image.Alpha    `json:"-"`              // Inpaint: opaque where to repaint, in the coordinates of Image
 	Frame    image.Rectangle `json:"frame,omitzero"` // Outpaint: the new picture's bounds in the coordinates of Image
 	Options  Options         `json:"options"`

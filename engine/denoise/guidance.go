@@ -30,14 +30,20 @@ func ReplacePrefix(prefix []engine.Token, cut int) Guide {
 // rows fills the tokens of the next pass: the sequence, and with guidance the unconditional row after it.
 func (r *run) rows() {
 	r.input.Want = r.want
-	if r.o.Guidance == 0 {
+	if r.o.Guidance == 0 && r.o.GuidanceImage == 0 {
 		r.input.Tokens = r.seq.Tokens
 		return
 	}
 	n := len(r.seq.Tokens)
 	r.input.Tokens = append(r.input.Tokens[:0], r.seq.Tokens...)
 	r.input.Tokens = r.Guide(r.input.Tokens, r.seq)
-	r.lens = [2]int{n, len(r.input.Tokens) - n}
-	r.input.Lens = r.lens[:]
+	r.lens = [3]int{n, len(r.input.Tokens) - n}
+	r.input.Lens = r.lens[:2]
 	r.input.WantOther = r.lens[1] - n
+	if r.o.GuidanceImage != 0 {
+		r.input.Tokens = r.GuideImage(r.input.Tokens, r.seq)
+		r.lens[2] = len(r.input.Tokens) - r.lens[1] - n
+		r.input.Lens = r.lens[:]
+		r.input.WantThird = r.lens[2] - n
+	}
 }

@@ -23,6 +23,8 @@ type Masked struct {
 	BlockSteps int
 	// Guide makes the unconditional row of a guided pass; nil is [MaskFixed].
 	Guide Guide
+	// GuideImage makes the row without the given picture, where Options.GuidanceImage is not 0.
+	GuideImage Guide
 	// Answer is the range that blocks divide, from its Lo on. The zero Span is the range from the first free masked
 	// position to the last.
 	Answer engine.Span
@@ -59,9 +61,9 @@ var _ engine.Process = (*Masked)(nil)
 
 // Steps implements [engine.Process]. It changes seq in place and yields after every forward pass, on the caller's
 // goroutine. When the caller breaks, or ctx ends, seq is what the yielded steps made of it. ctx is checked before each
-// pass. A guided pass counts as two. A step after one that changed nothing needs no pass and counts none.
+// pass. A guided pass counts as two, one that is guided by a picture too as three. A step after one that changed nothing needs no pass and counts none.
 //
-// Options used: Steps, Block, Schedule, Temperature, TopP, TopK, Guidance, Seed, Cache, StopAtEnd, EndPenalty, BanEnd,
+// Options used: Steps, Block, Schedule, Temperature, TopP, TopK, Guidance, GuidanceImage, Seed, Cache, StopAtEnd, EndPenalty, BanEnd,
 // Ban, Alternatives. Zero Steps unmask one position a pass; zero Block is the model's block length, or one block. With
 // StopAtEnd the run ends once an end token is committed with no mask before it in the answer; what is masked after it
 // takes the end token.
@@ -119,7 +121,7 @@ type run struct {
 	// Memory that is reused from step to step.
 	logits     engine.Logits // of the last pass
 	input      engine.Input
-	lens       [2]int
+	lens       [3]int
 	want       []int
 	committed  []bool
 	current    []engine.Token
@@ -158,7 +160,7 @@ func newRun(m *Masked, seq *engine.Sequence, o engine.Options) *run {
 		r.Guide = MaskFixed(r.spec.Mask)
 	}
 	r.pick = engine.PickOptions{
-		Temperature: o.Temperature, Guidance: o.Guidance, TopP: o.TopP, TopK: o.TopK, Top: o.Alternatives,
+		Temperature: o.Temperature, Guidance: o.Guidance, GuidanceImage: o.GuidanceImage, TopP: o.TopP, TopK: o.TopK, Top: o.Alternatives,
 		Ban: slices.Concat(o.Ban, r.spec.Ban),
 	}
 	r.avoids(m.Avoid)

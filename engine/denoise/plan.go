@@ -58,7 +58,10 @@ func (m *Masked) Passes(seq *engine.Sequence, o engine.Options) (int, error) {
 	for _, b := range blocks {
 		n += b.steps
 	}
-	if o.Guidance != 0 {
+	switch {
+	case o.GuidanceImage != 0:
+		n *= 3
+	case o.Guidance != 0:
 		n *= 2
 	}
 	return n, nil
@@ -70,6 +73,9 @@ func (m *Masked) plan(seq *engine.Sequence, o engine.Options) ([]block, error) {
 	// size: one pass over the sequence, whose cases share its variables.
 	if err := check(seq, o); err != nil {
 		return nil, err
+	}
+	if o.GuidanceImage != 0 && m.GuideImage == nil {
+		return nil, &engine.UnsupportedError{What: fmt.Sprintf("guidance %g by a picture in a run over none", o.GuidanceImage)}
 	}
 	sched, err := m.schedule(o)
 	if err != nil {
@@ -228,6 +234,7 @@ func check(seq *engine.Sequence, o engine.Options) error {
 		{"top_p", o.TopP, 0, 1},
 		{"top_k", float64(o.TopK), 0, math.MaxInt32},
 		{"guidance", o.Guidance, 0, 100},
+		{"guidance_image", o.GuidanceImage, 0, 100},
 		{"end_penalty", o.EndPenalty, 0, 1000},
 		{"alternatives", float64(o.Alternatives), 0, 100},
 	} {
@@ -236,8 +243,8 @@ func check(seq *engine.Sequence, o engine.Options) error {
 		}
 	}
 	switch o.Cache {
-	case "", engine.CacheNone, engine.CachePrefix, engine.CacheDual, engine.CacheLazy: // the last is the model's own affair
+	case "", engine.CacheNone, engine.CachePrefix, engine.CacheDual, engine.CacheLazy, engine.CacheConfident: // the last two are the model's own affair
 		return nil
 	}
-	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy"}
+	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy, confident"}
 }

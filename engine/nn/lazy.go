@@ -64,8 +64,8 @@ func (l *Lazy) Forward(ctx context.Context, in engine.Input) (engine.Logits, err
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if in.Hide != nil || in.Block > 0 || in.Keep || in.Active != (engine.Span{}) || l.PromptEvery < 1 || l.AnswerEvery < 1 {
-		return nil, &engine.UnsupportedError{What: "a lazy pass with hidden keys, blocks or another cache"}
+	if in.Rows() > 2 || in.Hide != nil || in.Block > 0 || in.Keep || in.Active != (engine.Span{}) || l.PromptEvery < 1 || l.AnswerEvery < 1 {
+		return nil, &engine.UnsupportedError{What: "a lazy pass of three rows, with hidden keys, blocks or another cache"}
 	}
 	if err := s.plan(in); err != nil {
 		return nil, fmt.Errorf("forward: %w", err)

@@ -11,19 +11,22 @@ import (
 // would be half a gigabyte; the head works through the wanted positions in chunks instead.
 const headBudget = 16 << 20
 
+// maxRows is how many rows a pass has: the conditional one, and one without the words and one without the picture.
+const maxRows = 3
+
 // logits are the final hidden states of the wanted positions and the head that turns them into logits on demand, a chunk
 // at a time. The first chunk is made by the forward pass itself.
 type logits struct {
 	s      *Stack
 	n      int // wanted positions
-	rows   int // 1, or 2 when guided
+	rows   int // 1, or 2 or 3 when guided
 	pos    []int
-	hidden tensor.Tensor    // [rows*n or more, D]
-	final  tensor.Tensor    // [rows*n, D] of it, normalised
-	in     [2]tensor.Tensor // [hi-lo, D] of final
-	buf    [2]tensor.Tensor // [chunk or more, V] of row 0 and row 1
-	view   [2]tensor.Tensor // [hi-lo, V]
-	lo, hi int              // wanted positions that buf holds
+	hidden tensor.Tensor          // [rows*n or more, D]
+	final  tensor.Tensor          // [rows*n, D] of it, normalised
+	in     [maxRows]tensor.Tensor // [hi-lo, D] of final
+	buf    [maxRows]tensor.Tensor // [chunk or more, V] of each row
+	view   [maxRows]tensor.Tensor // [hi-lo, V]
+	lo, hi int                    // wanted positions that buf holds
 	part   engine.Prediction
 	budget int // bytes of buf a row
 }
@@ -64,11 +67,29 @@ func (l *logits) open(lo, hi int) {
 	l.lo, l.hi = lo, hi
 }
 
-// fill computes the logits of the open positions.
+// fill computes the logits of the open positions. Of three rows it leaves out those that are mixed first, see mix.
 func (l *logits) fill() {
 	for r := range l.rows {
-		l.s.Head.Apply(l.s.be, l.view[r], l.in[r])
+		if r == 0 || l.rows < maxRows {
+			l.s.Head.Apply(l.s.be, l.view[r], l.in[r])
+		}
 	}
+}
+
+// mix makes view[1] the logits that guidance g and gi of rows 1 and 2 come to: cond + g*(cond-a) + gi*(cond-b) is
+// guidance g+gi of the mean of a and b with these weights. The head is linear, so the mean is taken before it.
+func (l *logits) mix(g, gi float64) {
+	be := l.s.be
+	mark := be.Mark()
+	n := l.hi - l.lo
+	a, b := be.Alloc(tensor.F32, n, l.s.Config.Width), be.Alloc(tensor.F32, n, l.s.Config.Width)
+	be.Copy(a, l.in[1])
+	be.Copy(b, l.in[2])
+	be.Scale(a, float32(g/(g+gi)))
+	be.Scale(b, float32(gi/(g+gi)))
+	be.Add(a, b)
+	l.s.Head.Apply(be, l.view[1], a)
+	be.Release(mark)
 }
 
 // seek makes buf hold the logits of wanted positions [lo, hi).
@@ -81,15 +102,25 @@ func (l *logits) seek(lo, hi int) {
 
 // Pick implements [engine.Logits].
 func (l *logits) Pick(o engine.PickOptions, p *engine.Prediction) error {
-	if o.Guidance != 0 && l.rows != 2 {
+	switch {
+	case o.GuidanceImage != 0 && l.rows != maxRows:
+		return fmt.Errorf("pick: guidance %g by the picture needs a pass of %d rows, have %d", o.GuidanceImage, maxRows, l.rows)
+	case o.GuidanceImage == 0 && o.Guidance != 0 && l.rows != 2:
 		return fmt.Errorf("pick: guidance %g needs a pass of two rows, have %d", o.Guidance, l.rows)
+	case o.Guidance+o.GuidanceImage == 0 && o.Guidance != 0:
+		return fmt.Errorf("pick: guidance %g by the words undoes %g by the picture", o.Guidance, o.GuidanceImage)
 	}
+	words, picture := o.Guidance, o.GuidanceImage
+	o.Guidance, o.GuidanceImage = words+picture, 0
 	p.Resize(l.n)
 	copy(p.Pos, l.pos)
 	step := l.chunk()
 	for lo := 0; lo < l.n; lo += step {
 		hi := min(l.n, lo+step)
 		l.seek(lo, hi)
+		if picture != 0 {
+			l.mix(words, picture)
+		}
 		var uncond tensor.Tensor
 		if o.Guidance != 0 {
 			uncond = l.view[1]
@@ -121,6 +152,9 @@ func (l *logits) Floats(dst []float32, row int) error {
 	for lo := 0; lo < l.n; lo += step {
 		hi := min(l.n, lo+step)
 		l.seek(lo, hi)
+		if row > 0 && l.rows == maxRows { // fill leaves it out, and mix writes over it
+			l.s.Head.Apply(l.s.be, l.view[row], l.in[row])
+		}
 		l.s.be.Download(dst[lo*v:hi*v], l.view[row])
 	}
 	return l.s.be.Err()

@@ -83,7 +83,7 @@ func (s *Stack) plan(in engine.Input) error {
 
 // part is row r of in, whose tokens begin at base.
 func (s *Stack) part(in engine.Input, r, base int) (part, error) {
-	n, first, shift := s.pass.lens[r], len(s.pass.ids), r*in.WantOther
+	n, first, shift := s.pass.lens[r], len(s.pass.ids), in.Shift(r)
 	if in.Block < 0 {
 		return part{}, fmt.Errorf("block length %d", in.Block)
 	}
@@ -114,8 +114,8 @@ func (s *Stack) lengths(in engine.Input) error {
 	if len(in.Lens) == 0 {
 		p.lens = append(p.lens, len(in.Tokens))
 	}
-	if len(p.lens) > 2 {
-		return fmt.Errorf("%d rows; a pass has one, or two when guided", len(p.lens))
+	if len(p.lens) > maxRows {
+		return fmt.Errorf("%d rows; a pass has one, or two or %d when guided", len(p.lens), maxRows)
 	}
 	sum := 0
 	for r, n := range p.lens {
@@ -186,12 +186,12 @@ func (s *Stack) wanted(in engine.Input) error {
 			if i > 0 && w <= p.pos[i-1] {
 				return fmt.Errorf("wanted positions are not ascending: %d after %d", w, p.pos[i-1])
 			}
-			at := w + r*in.WantOther
+			at := w + in.Shift(r)
 			if s.Config.Shift && at > 0 {
 				at--
 			}
 			if at < x.lo || at >= x.hi {
-				return fmt.Errorf("row %d: wanted position %d is not among the fed [%d, %d)", r, w+r*in.WantOther, x.lo, x.hi)
+				return fmt.Errorf("row %d: wanted position %d is not among the fed [%d, %d)", r, w+in.Shift(r), x.lo, x.hi)
 			}
 			p.want = append(p.want, x.first+at-x.lo)
 		}

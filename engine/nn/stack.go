@@ -34,8 +34,9 @@ type Stack struct {
 	features tensor.Tensor // [n or more, D]
 	seen     int           // rows of features in use
 
-	kept     []kept // of [Lazy], by layer
-	keptRoom int    // rows
+	kept     []kept        // of [Lazy], by layer
+	keptRoom int           // rows
+	held     tensor.Tensor // of [Confident], [rows or more, D]
 
 	pass  pass
 	cache cache

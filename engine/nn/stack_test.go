@@ -280,7 +280,7 @@ func TestForwardRefusesBadInput(t *testing.T) {
 		{"no tokens", engine.Input{}, "0 positions"},
 		{"too long", engine.Input{Tokens: ids(1, testLen+1)}, "1 to 40"},
 		{"lengths", engine.Input{Tokens: ok, Lens: []int{4, 5}}, "8 tokens"},
-		{"three rows", engine.Input{Tokens: ok, Lens: []int{3, 3, 2}}, "3 rows"},
+		{"four rows", engine.Input{Tokens: ok, Lens: []int{2, 2, 2, 2}}, "4 rows"},
 		{"negative length", engine.Input{Tokens: ok, Lens: []int{9, -1}}, "-1 positions"},
 		{"token", engine.Input{Tokens: []engine.Token{1, testVocab}}, "vocabulary of 96"},
 		{"negative token", engine.Input{Tokens: []engine.Token{-1}}, "vocabulary of 96"},
