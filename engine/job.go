@@ -94,7 +94,7 @@ type Job struct {
 	Messages []Message       `json:"messages"`
 	Image    image.Image     `json:"-"`              // Inpaint, Outpaint, EditImage, Describe
 	Mask     *image.Alpha    `json:"-"`              // Inpaint: opaque where to repaint, in the coordinates of Image
-	Frame    image.Rectangle `json:"frame,omitzero"` // Outpaint: the new picture's bounds in the coordinates of Image
+	Frame    image.Rectangle `json:"frame,omitzero"` // Outpaint: the new picture's bounds in the coordinates of Image; TextToImage: its size, see [ImageSpec].Free
 	Options  Options         `json:"options"`
 	Words    []Word          `json:"words,omitempty"` // fixed in the answer; tasks that write text
 	From     *From           `json:"from,omitempty"`  // state to go on from; nil: masks
@@ -229,6 +229,9 @@ type ImageSpec struct {
 	Height   int   `json:"height"` // of a decoded picture, pixels
 	Offset   Token `json:"offset"` // token of code 0
 	Codebook int   `json:"codebook"`
+	// Free says that pictures of other grids may be drawn: a TextToImage job may set Frame, and what is made from a given
+	// picture has its proportions.
+	Free bool `json:"free,omitempty"`
 }
 
 // Session owns one loaded model on one device. A second Run waits for the first. All methods may be called from any

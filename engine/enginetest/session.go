@@ -62,7 +62,7 @@ func Spec() engine.Spec {
 	return engine.Spec{
 		Name: "Scripted", Family: "mmada", Hash: "5c819ed0", Params: 1, Bytes: 1 << 20, DType: "f32", Device: "cpu",
 		Layers: 1, Width: 1, Heads: 1, Vocab: 20_000, MaxLen: 512, Mask: maskToken, End: []engine.Token{endToken},
-		Tasks: engine.Tasks,
+		Tasks: []engine.Task{engine.Chat, engine.Infill, engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Describe},
 		Image: &engine.ImageSpec{Grid: Grid, Width: Grid.Cols * Cell, Height: Grid.Rows * Cell, Offset: codeBase, Codebook: 64},
 		Defaults: map[engine.Task]engine.Options{
 			engine.Chat: text, engine.Infill: text, engine.Describe: text,

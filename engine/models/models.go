@@ -23,6 +23,7 @@ import (
 	"unmask/engine/models/llada2"
 	"unmask/engine/models/lladamoe"
 	"unmask/engine/models/lladav"
+	"unmask/engine/models/lumina"
 	"unmask/engine/models/mmada"
 	"unmask/engine/models/siglip"
 	"unmask/engine/nn"
@@ -53,6 +54,7 @@ var All = []Family{
 	{Name: "lavida", Types: []string{"llava_llada"}, Arch: "LlavaLladaForMaskedDiffusion", Paper: "arXiv:2505.16839", Load: lavida.Open, Eyes: lavida.Eyes},
 	{Name: "lavida-dream", Types: []string{"llava_dream"}, Paper: "arXiv:2505.16839", Load: lavida.OpenDream, Eyes: lavida.Eyes},
 	{Name: "llada-moe", Types: []string{"llada"}, Arch: "LLaDAMoEModelLM", Paper: "arXiv:2509.24389", Load: lladamoe.Open},
+	{Name: "lumina-dimoo", Types: []string{"llada"}, Arch: "LLaDAForMultiModalGeneration", Paper: "arXiv:2510.06308", Load: lumina.Open},
 	{Name: "llada", Types: []string{"llada"}, Paper: "arXiv:2502.09992", Load: llada.Open},
 	{Name: "mmada", Types: []string{"mmada"}, Paper: "arXiv:2505.15809", Load: mmada.Open},
 	{Name: "dream", Types: []string{"Dream", "dream"}, Paper: "arXiv:2508.15487", Load: dream.Open},
@@ -159,6 +161,9 @@ func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tenso
 	if image == nil {
 		sub, err := src.Sub("vq")
 		if errors.Is(err, fs.ErrNotExist) {
+			sub, err = src.Sub("vqvae") // as the diffusers library calls it
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			m.spec.Image = nil
 			m.spec.Tasks = []engine.Task{engine.Chat, engine.Infill}
 			return nil
@@ -174,6 +179,11 @@ func (m *Model) openImage(ctx context.Context, src, image *weights.Set, be tenso
 		return err
 	}
 	is := m.spec.Image
+	if is.Free {
+		// The vocabulary has rows to spare, and pictures have any size: the one of training is the usual one.
+		is.Grid.Cols, is.Grid.Rows = t.Grid()
+		is.Codebook = min(is.Codebook, t.Codebook())
+	}
 	if t.Codebook() != is.Codebook {
 		return &engine.FormatError{Format: "config.json", Path: src.Path(), Item: "codebook_size",
 			Reason: fmt.Sprintf("%d, but the image tokenizer has %d codes", is.Codebook, t.Codebook())}

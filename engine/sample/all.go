@@ -42,11 +42,11 @@ var All = []Entry{
 				Doc:  "Noise on the confidence in the first step; more gives more varied pictures.",
 				More: "confidence = ln p + tau * Gumbel.",
 			},
-			choice("anneal", "Annealing", "How the noise fades.", 0, "linear (MaskGIT)", "compounding (MMaDA)"),
+			choice("anneal", "Annealing", "How the noise fades.", 0, "linear (MaskGIT)", "compounding (MMaDA)", "not at all (Lumina-DiMOO)"),
 			choice("rule", "Count rule", "What the schedule's share is taken of.", 0, "masked at the start (MaskGIT)", "the whole picture (MMaDA)"),
 		},
 		New: func(p engine.Params) (engine.Sampler, error) {
-			return &MaskGIT{ChoiceTemperature: p["choice_temperature"], Compounding: p["anneal"] == 1, WholePicture: p["rule"] == 1}, nil
+			return &MaskGIT{ChoiceTemperature: p["choice_temperature"], Compounding: p["anneal"] == 1, Constant: p["anneal"] == 2, WholePicture: p["rule"] == 1}, nil
 		},
 	},
 	{

@@ -15,6 +15,8 @@ type MaskGIT struct {
 	// Compounding multiplies tau by 1-(i+1)/steps in every step i, as MMaDA and Show-o do by overwriting it; else step i
 	// has tau*(1-(i+1)/steps), MaskGIT's rule.
 	Compounding bool
+	// Constant keeps tau as it is in every step but the last, as Lumina-DiMOO does.
+	Constant bool
 	// WholePicture leaves View.Left masked, MMaDA's count of all positions, also of those that were never masked; else
 	// the quota, MaskGIT's count of the initially masked ones.
 	WholePicture bool
@@ -73,6 +75,9 @@ func (s *MaskGIT) Masks(v engine.View) int {
 
 // Temperature is tau of step i of steps, i from 0.
 func (s *MaskGIT) Temperature(i, steps int) float64 {
+	if s.Constant {
+		return s.ChoiceTemperature
+	}
 	if !s.Compounding {
 		return s.ChoiceTemperature * (1 - float64(i+1)/float64(steps))
 	}

@@ -14,6 +14,9 @@ import (
 	"unmask/engine/weights"
 )
 
+// Tasks are what the model was trained for.
+var Tasks = []engine.Task{engine.Chat, engine.Infill, engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Describe}
+
 // Open reads config.json and tokenizer.json of src and binds the network. Code 0 has the id that follows the last one of
 // the tokenizer, not llm_vocab_size: the released model was trained so.
 func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*nn.Stack, engine.Spec, error) {
@@ -49,7 +52,7 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 		return nil, engine.Spec{}, err
 	}
 	return s, engine.Spec{
-		Mask: mask, End: v.End(c.Vocab(), c.EOSTokenID), Tasks: engine.Tasks,
+		Mask: mask, End: v.End(c.Vocab(), c.EOSTokenID), Tasks: Tasks,
 		Image: &engine.ImageSpec{
 			Grid: grid(c.NumVQTokens), Offset: engine.Token(v.Size), Codebook: c.CodebookSize,
 		},
