@@ -102,7 +102,7 @@ func runReplay(ctx context.Context, c *call) error {
 
 // makesPicture reports whether a task's result is a picture.
 func makesPicture(t engine.Task) bool {
-	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint
+	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint || t == engine.EditImage
 }
 
 // outcomeOf is a recorded run as if it had just been made.

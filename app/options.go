@@ -39,12 +39,13 @@ func newOptionFlags(fs *flag.FlagSet) *optionFlags {
 	f.real(fs, "temperature", "`T`: of token choice; 0 is argmax", func(o *engine.Options, x float64) { o.Temperature = x })
 	f.real(fs, "top-p", "`P`: nucleus of the token draw; 0 is off", func(o *engine.Options, x float64) { o.TopP = x })
 	f.real(fs, "guidance", "`G`: uncond + (1+G)*(cond-uncond); 0 is off", func(o *engine.Options, x float64) { o.Guidance = x })
+	f.real(fs, "guidance-image", "`G`: how much the given picture counts in an edit, as --guidance is for the words", func(o *engine.Options, x float64) { o.GuidanceImage = x })
 	f.real(fs, "end-penalty", "`X`: taken from the end tokens' log-probability when candidates are ordered", func(o *engine.Options, x float64) { o.EndPenalty = x })
 	f.seed(fs)
 	f.word(fs, "sampler", "`NAME`: "+strings.Join(samplerNames(), ", "), samplerNames(), func(o *engine.Options, v string) { o.Sampler = v })
 	f.word(fs, "schedule", "`NAME`: "+strings.Join(scheduleNames(), ", "), scheduleNames(), func(o *engine.Options, v string) { o.Schedule = v })
-	caches := []string{string(engine.CacheNone), string(engine.CachePrefix), string(engine.CacheDual), string(engine.CacheLazy)}
-	f.word(fs, "cache", "`MODE`: none (exact), prefix, dual or lazy", caches, func(o *engine.Options, v string) { o.Cache = engine.CacheMode(v) })
+	caches := []string{string(engine.CacheNone), string(engine.CachePrefix), string(engine.CacheDual), string(engine.CacheLazy), string(engine.CacheConfident)}
+	f.word(fs, "cache", "`MODE`: none (exact), prefix, dual, lazy or confident", caches, func(o *engine.Options, v string) { o.Cache = engine.CacheMode(v) })
 	f.truth(fs, "stop-at-end", "end when an end token is committed and no mask is before it", func(o *engine.Options, b bool) { o.StopAtEnd = b })
 	f.truth(fs, "ban-end", "never choose an end token", func(o *engine.Options, b bool) { o.BanEnd = b })
 	f.truth(fs, "think", "ask for reasoning before the answer", func(o *engine.Options, b bool) { o.Think = b })

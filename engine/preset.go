@@ -2,7 +2,7 @@ package engine
 
 // Preset is a named set of settings for a task.
 type Preset struct {
-	Name    string // stable: "default", "exact", "fast", "varied", "fine"
+	Name    string // stable: "default", "exact", "fast", "varied", "fine", "cached", "faithful"
 	Title   string
 	Doc     string // one sentence for people
 	Options Options
@@ -38,10 +38,19 @@ func Presets(spec Spec, task Task) []Preset {
 			with("fine", "Fine", "All steps of training, which is slow.", func(o *Options) { o.Steps = 2000 }))
 	}
 	switch task {
-	case TextToImage, Inpaint, Outpaint:
-		return append(list,
+	case TextToImage, Inpaint, Outpaint, EditImage:
+		list = append(list,
 			with("fast", "Fast", "Half the steps.", func(o *Options) { o.Steps = max(1, o.Steps/2) }),
-			with("fine", "Fine", "Twice the steps.", func(o *Options) { o.Steps *= 2 }),
+			with("fine", "Fine", "Twice the steps.", func(o *Options) { o.Steps *= 2 }))
+		if task == EditImage {
+			return append(list, with("faithful", "Faithful", "Keeps more of the given picture and less of the words.",
+				func(o *Options) { o.Guidance, o.GuidanceImage = o.Guidance/2, o.GuidanceImage*1.5 }))
+		}
+		if spec.Image != nil && spec.Image.Free {
+			return append(list, with("cached", "Cached", "Computes only the least certain positions in most passes; about twice as fast.",
+				func(o *Options) { o.Cache = CacheConfident }))
+		}
+		return append(list,
 			with("varied", "Varied", "More noise on the order of cells: pictures differ more from seed to seed.", func(o *Options) {
 				o.Sampler, o.Schedule, o.Params = "maskgit", "cosine", Params{"choice_temperature": 4.5}
 			}),

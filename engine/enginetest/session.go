@@ -62,11 +62,11 @@ func Spec() engine.Spec {
 	return engine.Spec{
 		Name: "Scripted", Family: "mmada", Hash: "5c819ed0", Params: 1, Bytes: 1 << 20, DType: "f32", Device: "cpu",
 		Layers: 1, Width: 1, Heads: 1, Vocab: 20_000, MaxLen: 512, Mask: maskToken, End: []engine.Token{endToken},
-		Tasks: []engine.Task{engine.Chat, engine.Infill, engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Describe},
+		Tasks: engine.Tasks,
 		Image: &engine.ImageSpec{Grid: Grid, Width: Grid.Cols * Cell, Height: Grid.Rows * Cell, Offset: codeBase, Codebook: 64},
 		Defaults: map[engine.Task]engine.Options{
 			engine.Chat: text, engine.Infill: text, engine.Describe: text,
-			engine.TextToImage: pic, engine.Inpaint: pic, engine.Outpaint: pic,
+			engine.TextToImage: pic, engine.Inpaint: pic, engine.Outpaint: pic, engine.EditImage: pic,
 		},
 		Examples: map[engine.Task][]string{
 			engine.Chat:        {"What is 27 + 46?", "Name three colours", "Why is the sea teal?"},
@@ -216,7 +216,7 @@ func (s *Session) plan(job engine.Job) (*plan, error) {
 		prompt = job.Messages[n-1].Text
 	}
 	switch job.Task {
-	case engine.TextToImage, engine.Inpaint, engine.Outpaint:
+	case engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.EditImage:
 		return s.planPicture(job, prompt)
 	case engine.Chat, engine.Infill, engine.Describe:
 		return s.planText(job, prompt)
@@ -344,7 +344,7 @@ func fixed(job engine.Job, i int) bool {
 		return image.Pt(x, y).In(b)
 	}
 	if job.Mask == nil {
-		return true
+		return job.Task != engine.EditImage // which draws every cell anew
 	}
 	b := job.Mask.Bounds()
 	x0, x1 := b.Min.X+i%Grid.Cols*b.Dx()/Grid.Cols, b.Min.X+(i%Grid.Cols+1)*b.Dx()/Grid.Cols

@@ -27,7 +27,7 @@ func TestStepsLeadFromStartedToFinished(t *testing.T) {
 	for _, task := range engine.Tasks {
 		job := engine.Job{ID: "x", Task: task, Messages: []engine.Message{{Role: "user", Text: "27 + 46"}}}
 		job.Options.Previews = true
-		if task == engine.Inpaint || task == engine.Outpaint {
+		if task == engine.Inpaint || task == engine.Outpaint || task == engine.EditImage {
 			job.Image, job.Mask, job.Frame = image.NewNRGBA(image.Rect(0, 0, 64, 64)), mask, image.Rect(-16, -16, 80, 80)
 		}
 		var seq *engine.Sequence

@@ -29,6 +29,9 @@ func (m *model) planAnswer(ctx context.Context, job engine.Job, img *image.NRGBA
 	if m.spec.Vectors {
 		return m.planVision(ctx, job, img)
 	}
+	if m.lumina != nil {
+		return m.planAbout(ctx, job, img)
+	}
 	p := &plan{started: &engine.Started{}}
 	var codes []engine.Token
 	if img != nil {
@@ -146,6 +149,9 @@ var hole = regexp.MustCompile(`_{3,}(?:\{(\d{1,5})\})?`)
 // frame is what a text with holes stands between: a request and the end of the answer to it, or, for a model that does
 // not chat, the tokens that begin and end a text in training.
 func (m *model) frame() (head, tail []engine.Token, err error) {
+	if l := m.lumina; l != nil {
+		return append(l.Prompt(token.LuminaUnderstand, infillRequest), l.Answer), []engine.Token{l.EndAnswer}, nil
+	}
 	if !m.spec.Can(engine.Chat) {
 		if cls, ok := m.tok.Special("[CLS]"); ok {
 			head = append(head, cls)

@@ -36,6 +36,9 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 		if s.Family == "lavida-dream" {
 			text.Sampler = "margin"
 		}
+	case "lumina-dimoo": // inference_mmu.py
+		text.Length = min(1024, max(1, s.MaxLen/2))
+		text.Steps, text.Block = max(1, text.Length/8), min(256, text.Length)
 	case "mdlm": // their own samplers draw from the model as it is
 		text.Sampler, text.Temperature = "ancestral", 1
 	case "bd3lm":
@@ -61,9 +64,16 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 	}
 	picture := engine.Options{Steps: 15, Schedule: "cosine", Sampler: "maskgit", Params: engine.Params{"choice_temperature": 1},
 		Temperature: 1, Guidance: 3.5, Cache: engine.CacheNone, Previews: true}
+	edit := picture
+	if s.Family == "lumina-dimoo" { // config.py and the scripts
+		describe = text
+		picture.Steps, picture.Guidance, picture.Params = 64, 4, engine.Params{"choice_temperature": 1, "anneal": 2}
+		edit = picture
+		edit.Guidance, edit.GuidanceImage = 2.5, 4
+	}
 	all := map[engine.Task]engine.Options{
 		engine.Chat: text, engine.Infill: hole, engine.Describe: describe,
-		engine.TextToImage: picture, engine.Inpaint: picture, engine.Outpaint: picture,
+		engine.TextToImage: picture, engine.Inpaint: picture, engine.Outpaint: picture, engine.EditImage: edit,
 	}
 	for t := range all {
 		if !s.Can(t) {
@@ -81,6 +91,7 @@ func examples(s engine.Spec) map[engine.Task][]string {
 		engine.TextToImage: {"a red cat on a wooden table", "a lighthouse at night", "a bowl of fruit, oil painting"},
 		engine.Inpaint:     {"a straw hat", "a full moon"},
 		engine.Outpaint:    {"a wide beach"},
+		engine.EditImage:   {"make it blue", "turn it into a watercolour"},
 		engine.Describe:    {"Please describe this image in detail.", "What is in the foreground?"},
 	}
 	for t := range all {
@@ -114,6 +125,7 @@ var worldNames = []struct {
 	{"text_to_image", []engine.Task{engine.TextToImage}},
 	{"inpaint", []engine.Task{engine.Inpaint}},
 	{"outpaint", []engine.Task{engine.Outpaint}},
+	{"edit", []engine.Task{engine.EditImage}},
 	{"describe", []engine.Task{engine.Describe}},
 }
 

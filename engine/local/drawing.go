@@ -6,10 +6,12 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"slices"
 	"strings"
 
 	"unmask/engine"
 	"unmask/engine/denoise"
+	"unmask/engine/token"
 	"unmask/engine/vq"
 )
 
@@ -39,19 +41,33 @@ func flat(img image.Image) (*image.NRGBA, error) {
 	return n, nil
 }
 
-// look encodes a picture. It returns its tokens and the picture as the engine sees it, at the size of decoded ones.
+// look encodes a picture on the model's own grid.
 func (m *model) look(ctx context.Context, img *image.NRGBA) ([]engine.Token, *image.NRGBA, error) {
 	if m.image == nil {
 		return nil, nil, &engine.UnsupportedError{What: "a picture with the model " + m.spec.Name, Have: "text"}
 	}
-	codes, err := m.image.EncodeImage(ctx, img)
+	return m.lookAs(ctx, img, m.spec.Image.Grid)
+}
+
+// lookAs encodes a picture on grid g. It returns its tokens and the picture as the engine sees it, at the size of decoded
+// ones.
+func (m *model) lookAs(ctx context.Context, img *image.NRGBA, g engine.Grid) ([]engine.Token, *image.NRGBA, error) {
+	fit := vq.Crop
+	if m.lumina != nil {
+		fit = func(img image.Image, w, h int) (*image.NRGBA, error) { return vq.Cut(img, image.Pt(w, h)) }
+	}
+	w, h := m.image.InputSize(g.Cols, g.Rows)
+	px, err := fit(img, w, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	codes, err := m.image.EncodePixels(ctx, px)
 	if err != nil {
 		return nil, nil, err
 	}
 	m.offset(codes)
-	g := m.spec.Image.Grid
-	w, h := m.image.Size(g.Cols, g.Rows)
-	source, err := vq.Crop(img, w, h)
+	w, h = m.image.Size(g.Cols, g.Rows)
+	source, err := fit(img, w, h)
 	return codes, source, err
 }
 
@@ -100,11 +116,32 @@ func (m *model) planDrawing(job engine.Job) (*plan, error) {
 		return nil, &engine.InputError{Item: "prompt", Reason: "is empty"}
 	}
 	g := m.spec.Image.Grid
-	codes := make([]engine.Token, g.Cols*g.Rows)
-	for i := range codes {
-		codes[i] = m.spec.Mask
+	if !job.Frame.Empty() {
+		var err error
+		if g, err = m.sized(job.Frame.Size()); err != nil {
+			return nil, err
+		}
+	}
+	codes := slices.Repeat([]engine.Token{m.spec.Mask}, g.Cols*g.Rows)
+	if m.lumina != nil {
+		return m.planRows(job, drawn{system: token.LuminaDraw, codes: codes, grid: g})
 	}
 	return m.planPicture(job, codes, nil)
+}
+
+// sized is the grid of a picture of about this many pixels.
+func (m *model) sized(pixels image.Point) (engine.Grid, error) {
+	w, h := m.image.Size(1, 1)
+	g := engine.Grid{Cols: (pixels.X + w/2) / w, Rows: (pixels.Y + h/2) / h}
+	switch {
+	case !m.spec.Image.Free && g != m.spec.Image.Grid:
+		return g, &engine.UnsupportedError{What: fmt.Sprintf("a picture of %d x %d pixels with the model %s", pixels.X, pixels.Y, m.spec.Name),
+			Have: fmt.Sprintf("%d x %d", m.spec.Image.Width, m.spec.Image.Height)}
+	case g.Cols < 1 || g.Rows < 1 || g.Cols > m.spec.MaxLen || g.Rows > m.spec.MaxLen || (g.Cols+1)*g.Rows > m.spec.MaxLen:
+		return g, &engine.InputError{Item: "size", Reason: fmt.Sprintf("%d x %d pixels are %d x %d cells of %d x %d; want at least one and at most %d with their line breaks",
+			pixels.X, pixels.Y, g.Cols, g.Rows, w, h, m.spec.MaxLen)}
+	}
+	return g, nil
 }
 
 // planInpaint prepares a picture whose painted cells are imagined anew.
@@ -118,11 +155,14 @@ func (m *model) planInpaint(ctx context.Context, job engine.Job, img *image.NRGB
 	if job.Mask.Bounds() != img.Bounds() {
 		return nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("%v pixels, the picture has %v", job.Mask.Bounds().Size(), img.Bounds().Size())}
 	}
-	codes, source, err := m.look(ctx, img)
+	g := m.spec.Image.Grid
+	if m.lumina != nil {
+		g = m.proportions(img, 1)
+	}
+	codes, source, err := m.lookAs(ctx, img, g)
 	if err != nil {
 		return nil, err
 	}
-	g := m.spec.Image.Grid
 	w, h := m.image.InputSize(g.Cols, g.Rows)
 	painted := cells(job.Mask, vq.CropRect(img, w, h), g)
 	n := 0
@@ -134,6 +174,9 @@ func (m *model) planInpaint(ctx context.Context, job engine.Job, img *image.NRGB
 	}
 	if n == 0 {
 		return nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("covers a quarter of 0 of the %d cells", len(painted))}
+	}
+	if m.lumina != nil {
+		return m.planRows(job, drawn{system: token.LuminaDraw, codes: codes, grid: g, source: source})
 	}
 	return m.planPicture(job, codes, source)
 }

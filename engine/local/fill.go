@@ -22,7 +22,7 @@ const (
 
 // isPicture reports whether task t makes a picture.
 func isPicture(t engine.Task) bool {
-	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint
+	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint || t == engine.EditImage
 }
 
 // fill puts the defaults of spec where job's options leave them open and checks every setting. Nothing of job is shared
@@ -72,6 +72,9 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	if err := ranges(job.Task, o, spec); err != nil {
 		return err
 	}
+	if o.GuidanceImage != 0 && job.Task != engine.EditImage {
+		return &engine.ParamError{Name: "guidance_image", Value: o.GuidanceImage, Reason: fmt.Sprintf("the task %s is not guided by a picture", job.Task)}
+	}
 	if _, err := schedule.Find(o.Schedule); err != nil {
 		return err
 	}
@@ -93,8 +96,16 @@ func fill(job *engine.Job, spec engine.Spec) error {
 			return &engine.UnsupportedError{What: "cache lazy with the model " + spec.Name, Have: "none, prefix, dual, which are exact"}
 		}
 		return nil
+	case engine.CacheConfident:
+		switch {
+		case spec.Image == nil || !isPicture(job.Task):
+			return &engine.UnsupportedError{What: fmt.Sprintf("cache confident for %s with the model %s", job.Task, spec.Name), Have: "none, prefix, dual, lazy"}
+		case spec.Block > 0 || spec.PromptFirst:
+			return &engine.UnsupportedError{What: "cache confident with the model " + spec.Name, Have: "none, prefix, dual, which are exact"}
+		}
+		return nil
 	}
-	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy"}
+	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy, confident"}
 }
 
 func names(rows []sample.Entry) string {
@@ -123,6 +134,7 @@ func ranges(task engine.Task, o *engine.Options, spec engine.Spec) error {
 		{"top_p", o.TopP, 0, 1},
 		{"top_k", float64(o.TopK), 0, float64(spec.Vocab)},
 		{"guidance", o.Guidance, 0, maxGuidance},
+		{"guidance_image", o.GuidanceImage, 0, maxGuidance},
 		{"end_penalty", o.EndPenalty, 0, maxPenalty},
 		{"hole_length", float64(o.HoleLength), 1, float64(spec.MaxLen)},
 		{"alternatives", float64(o.Alternatives), 0, maxAlternatives},

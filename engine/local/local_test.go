@@ -330,7 +330,7 @@ func TestWorld(t *testing.T) {
 
 func TestPresets(t *testing.T) {
 	_, spec := loaded(t)
-	for _, task := range engine.Tasks {
+	for _, task := range spec.Tasks {
 		list := engine.Presets(spec, task)
 		if len(list) < 4 || list[0].Name != "default" {
 			t.Errorf("%s: presets %v", task, list)

@@ -27,7 +27,8 @@ type model struct {
 	spec     engine.Spec
 	tok      *token.Tokenizer
 	image    imageTokenizer // nil: none
-	prompts  token.Prompts  // valid when image is not nil
+	prompts  token.Prompts  // valid when image is not nil and lumina is
+	lumina   *token.Lumina  // not nil: the model is Lumina-DiMOO and has its own rows
 }
 
 // imageTokenizer is what pictures need; *vq.Tokenizer is one.
@@ -119,7 +120,13 @@ func (m *model) describe(set *weights.Set) error {
 		return &engine.FormatError{Format: "tokenizer", Path: set.Path(), Item: "added_tokens",
 			Reason: fmt.Sprintf("ids go up to %d, the model has %d", n-1, m.spec.Vocab)}
 	}
-	if m.image != nil {
+	if m.spec.Family == "lumina-dimoo" {
+		p, err := m.tok.Lumina()
+		if err != nil {
+			return err
+		}
+		m.lumina = &p
+	} else if m.image != nil {
 		if m.prompts, err = m.tok.Prompts(); err != nil {
 			return err
 		}

@@ -28,6 +28,9 @@ func (m *model) planOutpaint(ctx context.Context, job engine.Job, img *image.NRG
 	if m.image == nil {
 		return nil, &engine.UnsupportedError{What: "a picture with the model " + m.spec.Name, Have: "text"}
 	}
+	if m.lumina != nil {
+		return m.planWide(ctx, job, img)
+	}
 	big, inner, err := frame(job.Frame, img.Bounds(), m.spec.Image.Grid)
 	if err != nil {
 		return nil, err
@@ -64,6 +67,7 @@ func (m *model) planOutpaint(ctx context.Context, job engine.Job, img *image.NRG
 	}
 	p := &plan{seq: &d.seq, picture: &canvas{grid: big, at: d.image.Lo, base: source, keep: keep, soft: true}}
 	p.started = &engine.Started{Job: job, Answer: d.image, Grid: big, Source: source}
+	p.windows = true
 	p.next = func() *stage { return m.window(p, with, without) }
 	return p, nil
 }
@@ -73,7 +77,11 @@ func frame(f, img image.Rectangle, g engine.Grid) (engine.Grid, image.Rectangle,
 	if !img.In(f) {
 		return engine.Grid{}, image.Rectangle{}, &engine.InputError{Item: "frame", Reason: fmt.Sprintf("%v does not contain the picture %v", f, img)}
 	}
-	cell := min(float64(img.Dx())/float64(g.Cols), float64(img.Dy())/float64(g.Rows)) // pixels
+	return layout(f, img, g, min(float64(img.Dx())/float64(g.Cols), float64(img.Dy())/float64(g.Rows)))
+}
+
+// layout lays a picture with bounds img and the frame around it out in cells of cell pixels.
+func layout(f, img image.Rectangle, g engine.Grid, cell float64) (engine.Grid, image.Rectangle, error) {
 	count := func(pixels int) int { return int(math.Round(float64(pixels) / cell)) }
 	inner := image.Rect(0, 0, count(img.Dx()), count(img.Dy()))
 	left, top := count(img.Min.X-f.Min.X), count(img.Min.Y-f.Min.Y)

@@ -18,6 +18,8 @@ type plan struct {
 	// next gives the stages of the run one after the other, nil at the end. A stage may be made from what the stages
 	// before it have written into seq.
 	next func() *stage
+	// windows says that there are several stages, over parts of a picture that is larger than the model's grid.
+	windows bool
 	// text reads the finished sequence of a text task.
 	text func() (text, think string)
 	// avoid are sequences of tokens that the run may not write out.
@@ -26,11 +28,22 @@ type plan struct {
 
 // stage is one denoising process of a plan.
 type stage struct {
-	seq    *engine.Sequence
-	guide  denoise.Guide
-	answer engine.Span
+	seq   *engine.Sequence
+	guide denoise.Guide
+	// guideImage makes the row without the given picture; nil: there is none.
+	guideImage denoise.Guide
+	answer     engine.Span
 	// place maps positions of seq to the plan's; nil: they are the same, and so are the sequences.
 	place func(pos int) int
+}
+
+// within is block b of the stage in the plan's positions. Those of a part of a picture are not side by side in it; its
+// steps are steps of the whole answer.
+func (s *stage) within(b, answer engine.Span) engine.Span {
+	if b.Modality == engine.Image || b.Len() == 0 {
+		return answer
+	}
+	return engine.Span{Lo: s.place(b.Lo), Hi: s.place(b.Hi-1) + 1}
 }
 
 // canvas is the picture of a plan.
@@ -75,6 +88,8 @@ func (m *model) plan(ctx context.Context, job engine.Job) (*plan, error) {
 		p, err = m.planInpaint(ctx, job, img)
 	case engine.Outpaint:
 		p, err = m.planOutpaint(ctx, job, img)
+	case engine.EditImage:
+		p, err = m.planEdit(ctx, job, img)
 	default:
 		err = &engine.UnsupportedError{What: fmt.Sprintf("task %q", job.Task), Have: fmt.Sprint(engine.Tasks)}
 	}

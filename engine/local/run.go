@@ -78,6 +78,15 @@ func (r *running) process(s *stage) (process, error) {
 		return nil, err
 	}
 	net := r.denoiser
+	if o.Cache == engine.CacheConfident {
+		z, ok := net.(interface {
+			Confidently(steps int) engine.Denoiser
+		})
+		if !ok {
+			return nil, &engine.UnsupportedError{What: "cache confident with the model " + r.spec.Name, Have: "none, prefix, dual"}
+		}
+		net = z.Confidently(o.Steps)
+	}
 	if o.Cache == engine.CacheLazy {
 		z, ok := net.(interface {
 			Lazily(answer int) engine.Denoiser
@@ -87,7 +96,7 @@ func (r *running) process(s *stage) (process, error) {
 		}
 		net = z.Lazily(s.answer.Lo)
 	}
-	proc := &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, Answer: s.answer, Avoid: r.plan.avoid}
+	proc := &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, GuideImage: s.guideImage, Answer: s.answer, Avoid: r.plan.avoid}
 	if f := r.plan.started.Job.From; f != nil {
 		proc.Begun, proc.GoesOn = f.Step, !f.Anew && s.place == nil
 	}
@@ -99,10 +108,10 @@ func (r *running) process(s *stage) (process, error) {
 func (r *running) planned() (int, error) {
 	p := r.plan
 	o := p.started.Job.Options
-	o.Guidance = 0 // a guided step is one step
+	o.Guidance, o.GuidanceImage = 0, 0 // a guided step is one step
 	state, next := p.seq.Clone(), p.next
 	defer func() { copy(p.seq.Tokens, state.Tokens) }()
-	if p.picture == nil || !r.windows() {
+	if !p.windows {
 		s := next()
 		p.next = func() *stage { // give the one stage again
 			now := s
@@ -135,9 +144,6 @@ func (r *running) planned() (int, error) {
 	return total, nil
 }
 
-// windows reports whether the plan's picture is larger than the model's grid.
-func (r *running) windows() bool { return r.plan.picture.grid != r.spec.Image.Grid }
-
 // stage denoises one stage and sends its steps and previews.
 func (r *running) stage(ctx context.Context, s *stage) error {
 	proc, err := r.process(s)
@@ -153,7 +159,7 @@ func (r *running) stage(ctx context.Context, s *stage) error {
 		step.Index += steps
 		step.NFE += nfe
 		if s.place != nil {
-			step.Block = p.started.Answer
+			step.Block = s.within(step.Block, p.started.Answer)
 			for i := range step.Changes {
 				step.Changes[i].Pos = s.place(step.Changes[i].Pos)
 			}

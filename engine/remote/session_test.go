@@ -70,6 +70,8 @@ func jobs() []engine.Job {
 		switch task {
 		case engine.Inpaint:
 			j.Image, j.Mask = grey, mask
+		case engine.EditImage:
+			j.Image = grey
 		case engine.Outpaint:
 			j.Image, j.Frame = part, image.Rect(0, 0, 90, 90)
 		case engine.Describe, engine.Chat:

@@ -143,7 +143,7 @@ var icons = map[state.Pane]string{state.PaneChat: "pane-chat", state.PaneCanvas:
 func (r *row) set(u state.Run) {
 	pane := state.PaneOf(u)
 	r.icon.SetResource(theme.Icon(icons[pane]))
-	picture := u.Job.Task == engine.TextToImage || u.Job.Task == engine.Inpaint || u.Job.Task == engine.Outpaint
+	picture := u.Job.Task == engine.TextToImage || u.Job.Task == engine.Inpaint || u.Job.Task == engine.Outpaint || u.Job.Task == engine.EditImage
 	if picture {
 		r.picture.Set(r.p.env.Thumb(u.ID))
 	} else {

@@ -30,7 +30,7 @@ func Presets(spec engine.Spec, task engine.Task) []engine.Preset {
 func Base(spec engine.Spec, task engine.Task) engine.Options { return Presets(spec, task)[0].Options }
 
 func isPicture(t engine.Task) bool {
-	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint
+	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint || t == engine.EditImage
 }
 
 // PresetOf names the preset that o is, or "" when it is none.

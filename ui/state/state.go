@@ -113,7 +113,7 @@ func PaneOf(r Run) Pane {
 		return PaneCompare
 	case r.Job.Task == engine.TextToImage:
 		return PaneCanvas
-	case r.Job.Task == engine.Inpaint || r.Job.Task == engine.Outpaint:
+	case r.Job.Task == engine.Inpaint || r.Job.Task == engine.Outpaint || r.Job.Task == engine.EditImage:
 		return PaneInpaint
 	default:
 		return PaneChat
