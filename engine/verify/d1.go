@@ -211,7 +211,7 @@ func (p probabilities) estimate(ctx context.Context, n *network, sequences []int
 		if _, err := net.Forward(ctx, in); err != nil {
 			return nil, nil, err
 		}
-		logits, _, err := net.out.guided(p.Guidance)
+		logits, _, err := net.out.guided(engine.PickOptions{Guidance: p.Guidance})
 		if err != nil {
 			return nil, nil, err
 		}

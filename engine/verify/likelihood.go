@@ -80,7 +80,7 @@ func (run likelihood) loss(ctx context.Context, n *network, prompt, answer, nois
 		if _, err := net.Forward(ctx, in); err != nil {
 			return 0, err
 		}
-		logits, _, err := net.out.guided(run.Guidance)
+		logits, _, err := net.out.guided(engine.PickOptions{Guidance: run.Guidance})
 		if err != nil {
 			return 0, err
 		}

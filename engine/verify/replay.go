@@ -105,7 +105,7 @@ func (l *replayLogits) at(pos int) int {
 func (l *replayLogits) Pick(o engine.PickOptions, p *engine.Prediction) error {
 	r := l.r
 	if r.look != nil {
-		if err := l.show(o.Guidance); err != nil {
+		if err := l.show(o); err != nil {
 			return err
 		}
 	}
@@ -124,21 +124,25 @@ func (l *replayLogits) Pick(o engine.PickOptions, p *engine.Prediction) error {
 	return l.choose(o, p)
 }
 
-// guided returns the logits of union after guidance, in float32 as the published code, and both rows without it.
-func (l *replayLogits) guided(guidance float64) ([]float32, [2][]float32, error) {
+// guided returns the logits of union after guidance, in float32 as the published code, and the first two rows without it.
+func (l *replayLogits) guided(o engine.PickOptions) ([]float32, [2][]float32, error) {
 	var raw [2][]float32
-	for row := range l.rows {
+	for row := range min(l.rows, 2) {
 		x, err := l.floats(row)
 		if err != nil {
 			return nil, raw, err
 		}
 		raw[row] = x
 	}
-	if guidance == 0 {
+	guidance := o.Guidance
+	switch {
+	case o.GuidanceImage != 0:
+		mixed, err := l.guidedTwice(raw, o)
+		return mixed, raw, err
+	case guidance == 0:
 		return slices.Clone(raw[0]), raw, nil
-	}
-	if l.rows != 2 {
-		return nil, raw, fmt.Errorf("guidance %g with %d row", guidance, l.rows)
+	case l.rows != 2:
+		return nil, raw, fmt.Errorf("guidance %g with %d rows", guidance, l.rows)
 	}
 	mixed := make([]float32, len(raw[0]))
 	for i, u := range raw[1] {
@@ -149,9 +153,29 @@ func (l *replayLogits) guided(guidance float64) ([]float32, [2][]float32, error)
 	return mixed, raw, nil
 }
 
+// guidedTwice is guidance by the words and by a picture: c + g*(c - u) + gi*(c - w) with the third row w.
+func (l *replayLogits) guidedTwice(raw [2][]float32, o engine.PickOptions) ([]float32, error) {
+	if l.rows != 3 {
+		return nil, fmt.Errorf("guidance %g by a picture with %d rows", o.GuidanceImage, l.rows)
+	}
+	third, err := l.floats(2)
+	if err != nil {
+		return nil, err
+	}
+	mixed := make([]float32, len(third))
+	for i, w := range third {
+		c := raw[0][i]
+		words := float32(o.Guidance) * (c - raw[1][i])
+		picture := float32(o.GuidanceImage) * (c - w)
+		mixed[i] = c + words
+		mixed[i] += picture
+	}
+	return mixed, nil
+}
+
 // show calls look with the watched positions.
-func (l *replayLogits) show(guidance float64) error {
-	all, raw, err := l.guided(guidance)
+func (l *replayLogits) show(o engine.PickOptions) error {
+	all, raw, err := l.guided(o)
 	if err != nil {
 		return err
 	}
@@ -172,7 +196,7 @@ func (l *replayLogits) show(guidance float64) error {
 
 // choose picks with the recorded draw and computes the statistics that the samplers of the replayed runs use.
 func (l *replayLogits) choose(o engine.PickOptions, p *engine.Prediction) error {
-	all, _, err := l.guided(o.Guidance)
+	all, _, err := l.guided(o)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ var systems = []system{
 	{"diffusionbert_layerwise", verifyDiffusionBERT},
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
+	{"lumina-dimoo", verifyLumina},
 	{"showo-sampling", verifyShowo},
 	{"llada-v", verifyLLaDAV},
 	{"lavida", verifyLaViDa},
