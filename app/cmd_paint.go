@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"image"
 	"io"
 	"path/filepath"
 	"strings"
@@ -18,16 +19,40 @@ func cmdPaint() *command {
 "unmask replay" can make it again. With -o FILE.gif it writes the animation of the run instead.
 
   unmask paint "a cat on a blue background" -o cat.png
-  unmask paint "a cat on a blue background" --seed 7 --steps 12 --guidance 3 -o cat.gif`,
+  unmask paint "a cat on a blue background" --seed 7 --steps 12 --guidance 3 -o cat.gif
+
+--size is for models that draw any size, such as Lumina-DiMOO.`,
 		task: engine.TextToImage, takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
+		setup: func(c *call) {
+			size := &image.Rectangle{}
+			c.own = size
+			c.fs.Func("size", "`WxH`: of the picture in pixels, rounded to whole cells", func(v string) error {
+				var err error
+				*size, err = parseSize(v)
+				return err
+			})
+		},
 		run: func(ctx context.Context, c *call) error {
 			text, err := c.onePrompt()
 			if err != nil {
 				return err
 			}
-			return c.paint(ctx, engine.Job{Task: engine.TextToImage, Messages: []engine.Message{{Role: "user", Text: text}}})
+			return c.paint(ctx, engine.Job{Task: engine.TextToImage, Frame: *c.own.(*image.Rectangle), Messages: []engine.Message{{Role: "user", Text: text}}})
 		},
 	}
+}
+
+// parseSize reads "640x480".
+func parseSize(v string) (image.Rectangle, error) {
+	var w, h int
+	var rest string
+	if k, _ := fmt.Sscanf(v+" .", "%dx%d %s", &w, &h, &rest); k != 3 || rest != "." {
+		return image.Rectangle{}, fmt.Errorf("%q is not WxH", clip(v))
+	}
+	if w < 1 || h < 1 || w > maxFrame || h > maxFrame {
+		return image.Rectangle{}, fmt.Errorf("%q: sides are 1 to %d pixels", clip(v), maxFrame)
+	}
+	return image.Rect(0, 0, w, h), nil
 }
 
 // onePrompt is the command's only argument.

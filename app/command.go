@@ -61,7 +61,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		cmdGUI(), cmdChat(), cmdPaint(), cmdInpaint(), cmdDescribe(), cmdInfill(), cmdCompare(),
+		cmdGUI(), cmdChat(), cmdPaint(), cmdInpaint(), cmdEdit(), cmdDescribe(), cmdInfill(), cmdCompare(),
 		cmdReplay(), cmdVerify(), cmdBench(), cmdModels(), cmdDoctor(),
 	}
 }
