@@ -24,7 +24,7 @@ const imports = `
 	engine/nn, engine/weights < engine/vq, engine/models/toy
 	engine/nn, engine/models/vocab < engine/models/llada, engine/models/llama, engine/models/dit, engine/models/bert
 	engine/models/bert < engine/models/difflm
-	engine/models/llada < engine/models/mmada
+	engine/models/llada < engine/models/mmada, engine/models/lumina
 	engine/models/llama < engine/models/dream, engine/models/a2d, engine/models/lladamoe, engine/models/llada2
 	engine/vq < engine/models/siglip, engine/models/gemma
 	engine/models/siglip, engine/models/llada, engine/models/llama, engine/models/dream < engine/models/lladav, engine/models/lavida

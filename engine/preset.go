@@ -39,25 +39,7 @@ func Presets(spec Spec, task Task) []Preset {
 	}
 	switch task {
 	case TextToImage, Inpaint, Outpaint, EditImage:
-		list = append(list,
-			with("fast", "Fast", "Half the steps.", func(o *Options) { o.Steps = max(1, o.Steps/2) }),
-			with("fine", "Fine", "Twice the steps.", func(o *Options) { o.Steps *= 2 }))
-		if task == EditImage {
-			return append(list, with("faithful", "Faithful", "Keeps more of the given picture and less of the words.",
-				func(o *Options) { o.Guidance, o.GuidanceImage = o.Guidance/2, o.GuidanceImage*1.5 }))
-		}
-		if spec.Image != nil && spec.Image.Free {
-			return append(list, with("cached", "Cached", "Computes only the least certain positions in most passes; about twice as fast.",
-				func(o *Options) { o.Cache = CacheConfident }))
-		}
-		return append(list,
-			with("varied", "Varied", "More noise on the order of cells: pictures differ more from seed to seed.", func(o *Options) {
-				o.Sampler, o.Schedule, o.Params = "maskgit", "cosine", Params{"choice_temperature": 4.5}
-			}),
-			with("mmada", "As MMaDA", "The published settings: 15 steps, guidance 3.5, noise that fades compounding.", func(o *Options) {
-				o.Steps, o.Guidance, o.Sampler, o.Schedule, o.Temperature = 15, 3.5, "maskgit", "cosine", 1
-				o.Params = Params{"choice_temperature": 1, "anneal": 1, "rule": 1}
-			}))
+		return append(list, picturePresets(spec, task, with)...)
 	}
 	return append(list,
 		with("exact", "Exact", "One token a step, the surest first, nothing from the cache.", func(o *Options) {
@@ -70,5 +52,29 @@ func Presets(spec Spec, task Task) []Preset {
 		}),
 		with("varied", "Varied", "Draws tokens instead of taking the most probable: other words for every seed.", func(o *Options) {
 			o.Temperature, o.TopP = 0.7, 0.95
+		}))
+}
+
+// picturePresets lists the presets of a task that makes a picture, besides the first.
+func picturePresets(spec Spec, task Task, with func(name, title, doc string, change func(o *Options)) Preset) []Preset {
+	list := []Preset{
+		with("fast", "Fast", "Half the steps.", func(o *Options) { o.Steps = max(1, o.Steps/2) }),
+		with("fine", "Fine", "Twice the steps.", func(o *Options) { o.Steps *= 2 }),
+	}
+	if task == EditImage {
+		return append(list, with("faithful", "Faithful", "Keeps more of the given picture and less of the words.",
+			func(o *Options) { o.Guidance, o.GuidanceImage = o.Guidance/2, o.GuidanceImage*1.5 }))
+	}
+	if spec.Image != nil && spec.Image.Free {
+		return append(list, with("cached", "Cached", "Computes only the least certain positions in most passes; about twice as fast.",
+			func(o *Options) { o.Cache = CacheConfident }))
+	}
+	return append(list,
+		with("varied", "Varied", "More noise on the order of cells: pictures differ more from seed to seed.", func(o *Options) {
+			o.Sampler, o.Schedule, o.Params = "maskgit", "cosine", Params{"choice_temperature": 4.5}
+		}),
+		with("mmada", "As MMaDA", "The published settings: 15 steps, guidance 3.5, noise that fades compounding.", func(o *Options) {
+			o.Steps, o.Guidance, o.Sampler, o.Schedule, o.Temperature = 15, 3.5, "maskgit", "cosine", 1
+			o.Params = Params{"choice_temperature": 1, "anneal": 1, "rule": 1}
 		}))
 }

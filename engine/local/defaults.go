@@ -16,6 +16,18 @@ const (
 	defaultAnswer = 128
 )
 
+// pictures are the settings of the published scripts for drawing and for editing.
+func pictures(s engine.Spec) (draw, edit engine.Options) {
+	draw = engine.Options{Steps: 15, Schedule: "cosine", Sampler: "maskgit", Params: engine.Params{"choice_temperature": 1},
+		Temperature: 1, Guidance: 3.5, Cache: engine.CacheNone, Previews: true}
+	if s.Family == "lumina-dimoo" { // config.py and the scripts
+		draw.Steps, draw.Guidance, draw.Params = 64, 4, engine.Params{"choice_temperature": 1, "anneal": 2}
+	}
+	edit = draw
+	edit.Guidance, edit.GuidanceImage = 2.5, 4
+	return draw, edit
+}
+
 // defaults are the settings of the published scripts, shortened where the model has less room.
 func defaults(s engine.Spec) map[engine.Task]engine.Options {
 	length := max(1, min(defaultAnswer, s.MaxLen/2))
@@ -58,19 +70,11 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 		hole.Sampler, hole.Steps, hole.Cache = "embedding", 200, engine.CacheNone
 	}
 	describe := text
-	if s.Family != "llada-v" {
+	if s.Family != "llada-v" && s.Family != "lumina-dimoo" {
 		describe.Length = max(1, min(64, length))
 		describe.Steps = max(1, text.Steps*describe.Length/text.Length)
 	}
-	picture := engine.Options{Steps: 15, Schedule: "cosine", Sampler: "maskgit", Params: engine.Params{"choice_temperature": 1},
-		Temperature: 1, Guidance: 3.5, Cache: engine.CacheNone, Previews: true}
-	edit := picture
-	if s.Family == "lumina-dimoo" { // config.py and the scripts
-		describe = text
-		picture.Steps, picture.Guidance, picture.Params = 64, 4, engine.Params{"choice_temperature": 1, "anneal": 2}
-		edit = picture
-		edit.Guidance, edit.GuidanceImage = 2.5, 4
-	}
+	picture, edit := pictures(s)
 	all := map[engine.Task]engine.Options{
 		engine.Chat: text, engine.Infill: hole, engine.Describe: describe,
 		engine.TextToImage: picture, engine.Inpaint: picture, engine.Outpaint: picture, engine.EditImage: edit,

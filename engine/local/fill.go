@@ -72,9 +72,6 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	if err := ranges(job.Task, o, spec); err != nil {
 		return err
 	}
-	if o.GuidanceImage != 0 && job.Task != engine.EditImage {
-		return &engine.ParamError{Name: "guidance_image", Value: o.GuidanceImage, Reason: fmt.Sprintf("the task %s is not guided by a picture", job.Task)}
-	}
 	if _, err := schedule.Find(o.Schedule); err != nil {
 		return err
 	}
@@ -88,7 +85,12 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	if o.Params, err = row.Fill(maps.Clone(o.Params)); err != nil {
 		return err
 	}
-	switch o.Cache {
+	return cacheable(job.Task, o.Cache, spec)
+}
+
+// cacheable reports a cache mode that the model cannot use for task.
+func cacheable(task engine.Task, mode engine.CacheMode, spec engine.Spec) error {
+	switch mode {
 	case engine.CacheNone, engine.CachePrefix, engine.CacheDual:
 		return nil
 	case engine.CacheLazy:
@@ -98,14 +100,14 @@ func fill(job *engine.Job, spec engine.Spec) error {
 		return nil
 	case engine.CacheConfident:
 		switch {
-		case spec.Image == nil || !isPicture(job.Task):
-			return &engine.UnsupportedError{What: fmt.Sprintf("cache confident for %s with the model %s", job.Task, spec.Name), Have: "none, prefix, dual, lazy"}
+		case spec.Image == nil || !isPicture(task):
+			return &engine.UnsupportedError{What: fmt.Sprintf("cache confident for %s with the model %s", task, spec.Name), Have: "none, prefix, dual, lazy"}
 		case spec.Block > 0 || spec.PromptFirst:
 			return &engine.UnsupportedError{What: "cache confident with the model " + spec.Name, Have: "none, prefix, dual, which are exact"}
 		}
 		return nil
 	}
-	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", o.Cache), Have: "none, prefix, dual, lazy, confident"}
+	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", mode), Have: "none, prefix, dual, lazy, confident"}
 }
 
 func names(rows []sample.Entry) string {
@@ -118,6 +120,9 @@ func names(rows []sample.Entry) string {
 
 // ranges checks the numbers of o.
 func ranges(task engine.Task, o *engine.Options, spec engine.Spec) error {
+	if o.GuidanceImage != 0 && task != engine.EditImage {
+		return &engine.ParamError{Name: "guidance_image", Value: o.GuidanceImage, Reason: fmt.Sprintf("the task %s is not guided by a picture", task)}
+	}
 	least := 0.0
 	if task == engine.Chat || task == engine.Describe {
 		least = 1
