@@ -80,15 +80,22 @@ func (m *model) planRows(job engine.Job, d drawn) (*plan, error) {
 	if d.given != nil {
 		s.guideImage = denoise.ReplacePrefix(bare, where(cut))
 	}
-	p.next = onceOnly(s)
+	p.next = m.onceFrom(p.seq, s)
 	return p, nil
 }
 
-// onceOnly gives s once.
-func onceOnly(s *stage) func() *stage {
+// onceFrom gives s once, with what seq, the plan's, holds by then: a job may go on from a state, and fix words.
+func (m *model) onceFrom(seq *engine.Sequence, s *stage) func() *stage {
 	return func() *stage {
 		now := s
-		s = nil
+		if s = nil; now == nil {
+			return nil
+		}
+		for i := range now.seq.Tokens {
+			if pos := now.place(i); pos >= 0 {
+				now.seq.Tokens[i], now.seq.Fixed[i] = seq.Tokens[pos], seq.Fixed[pos]
+			}
+		}
 		return now
 	}
 }
@@ -215,7 +222,7 @@ func (m *model) planAbout(ctx context.Context, job engine.Job, img *image.NRGBA)
 	p.started.Job, p.started.Answer = job, answer
 	s, where := m.broken(&r.seq, cols)
 	s.answer = engine.Span{Lo: where(answer.Lo), Hi: where(answer.Hi)}
-	p.next = onceOnly(s)
+	p.next = m.onceFrom(p.seq, s)
 	p.text = func() (string, string) { return m.read(p.seq.Tokens[answer.Lo:answer.Hi]) }
 	return p, nil
 }

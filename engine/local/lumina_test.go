@@ -203,3 +203,31 @@ func TestConfidentCache(t *testing.T) {
 		break
 	}
 }
+
+// TestLuminaGoesOn runs on from the middle of a drawing: unchanged it ends as the whole run does.
+func TestLuminaGoesOn(t *testing.T) {
+	s, _ := openLumina(t, "64")
+	job := engine.Job{Task: engine.TextToImage, Messages: user("a car"), Options: engine.Options{Steps: 6, Guidance: 2, Seed: 4, Watch: true, Alternatives: 2}}
+	whole, err := runTiny(t, s, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range whole.steps {
+		for _, l := range step.Looks {
+			if !whole.started.Answer.Contains(l.Pos) {
+				t.Fatalf("a look at position %d, the picture is %v", l.Pos, whole.started.Answer)
+			}
+		}
+	}
+	branch := job
+	branch.Options = whole.started.Job.Options
+	branch.Options.Steps = whole.started.Steps - 3
+	branch.From = whole.after(3)
+	again, err := runTiny(t, s, branch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(again.finished.Sequence.Tokens, whole.finished.Sequence.Tokens) {
+		t.Errorf("run on from step 3 it ends otherwise:\n%v\n%v", again.finished.Sequence.Tokens, whole.finished.Sequence.Tokens)
+	}
+}

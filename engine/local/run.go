@@ -98,7 +98,7 @@ func (r *running) process(s *stage) (process, error) {
 	}
 	proc := &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, GuideImage: s.guideImage, Answer: s.answer, Avoid: r.plan.avoid}
 	if f := r.plan.started.Job.From; f != nil {
-		proc.Begun, proc.GoesOn = f.Step, !f.Anew && s.place == nil
+		proc.Begun, proc.GoesOn = f.Step, !f.Anew && !r.plan.windows
 	}
 	return proc, nil
 }
@@ -189,7 +189,7 @@ func (r *running) stage(ctx context.Context, s *stage) error {
 			return err
 		}
 	}
-	if s.place == nil && r.masked() > 0 {
+	if !p.windows && r.masked() > 0 {
 		return fmt.Errorf("the loop left %d positions masked", r.masked())
 	}
 	return nil
