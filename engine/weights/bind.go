@@ -90,7 +90,7 @@ func (b *Binder) Experts(name string, experts, k int, rows ...int) [][]tensor.Ma
 	for e := range out {
 		for i, n := range rows {
 			hi := lo + n*k*dt.Size()
-			out[e][i] = b.be.Pack(t.Data[lo:hi], dt, n, k, b.as)
+			out[e][i] = b.be.Pack(part(t.Data, lo, hi), dt, n, k, b.as)
 			held += out[e][i].Bytes()
 			lo = hi
 		}
@@ -113,20 +113,43 @@ func (b *Binder) Transposed(name string, k, n, most int) []tensor.Matrix {
 	}
 	var out []tensor.Matrix
 	size := dt.Size()
-	part := make([]byte, min(most, n)*k*size)
+	var raw []byte
+	if t.Data != nil {
+		raw = make([]byte, min(most, n)*k*size)
+	}
 	for lo := 0; lo < n; lo += most {
 		rows := min(most, n-lo)
-		for r := range k {
-			from := t.Data[(r*n+lo)*size:]
-			for c := range rows {
-				copy(part[(c*k+r)*size:(c*k+r+1)*size], from[c*size:])
-			}
+		if raw != nil {
+			transpose(raw, t.Data, k, n, lo, rows, size)
 		}
-		m := b.be.Pack(part[:rows*k*size], dt, rows, k, as)
+		m := b.be.Pack(part(raw, 0, rows*k*size), dt, rows, k, as)
 		b.held += m.Bytes()
 		out = append(out, m)
 	}
 	return out
+}
+
+// transpose writes columns [lo, lo+rows) of src [k, n], elements of size bytes, to the rows of dst. It goes in stripes, so
+// that neighbours are written while their line of memory is near.
+func transpose(dst, src []byte, k, n, lo, rows, size int) {
+	const stripe = 32
+	for first := 0; first < k; first += stripe {
+		last := min(first+stripe, k)
+		for c := range rows {
+			for r := first; r < last; r++ {
+				at := (r*n + lo + c) * size
+				copy(dst[(c*k+r)*size:(c*k+r+1)*size], src[at:at+size])
+			}
+		}
+	}
+}
+
+// part is data[lo:hi], or nil where a backend holds nothing and no data is read.
+func part(data []byte, lo, hi int) []byte {
+	if data == nil {
+		return nil
+	}
+	return data[lo:hi]
 }
 
 // Split cuts tensor name [sum(rows), k] into matrices of rows[i] rows each, packed for products; their count is that of
