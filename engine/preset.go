@@ -41,6 +41,20 @@ func Presets(spec Spec, task Task) []Preset {
 	case TextToImage, Inpaint, Outpaint, EditImage:
 		return append(list, picturePresets(spec, task, with)...)
 	}
+	if spec.Mask < 0 { // noise in place of masks
+		tune := func(o *Options, bound, confidence float64) {
+			o.Params["bound"], o.Params["confidence"] = bound, confidence
+		}
+		return append(list,
+			with("exact", "Careful", "Accepts less in a step and stops later; more passes.", func(o *Options) { tune(o, 0.02, 0.001) }),
+			with("fast", "Fast", "Accepts more in a step, in half the steps.", func(o *Options) {
+				o.Steps = max(1, o.Steps/2)
+				tune(o, 0.4, 0.02)
+			}),
+			with("varied", "Varied", "Draws at higher temperatures: other words for every seed.", func(o *Options) {
+				o.Params["t_max"], o.Params["t_min"] = 1.2, 0.7
+			}))
+	}
 	return append(list,
 		with("exact", "Exact", "One token a step, the surest first, nothing from the cache.", func(o *Options) {
 			o.Steps, o.Temperature, o.TopP, o.TopK = o.Length, 0, 0, 0

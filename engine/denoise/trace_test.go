@@ -28,9 +28,6 @@ func TestTraces(t *testing.T) {
 	defer be.Close()
 	var b strings.Builder
 	for _, e := range sample.All {
-		if e.Name == "renoise" {
-			continue // here it is entropy_bound; its own process has tests of its own
-		}
 		for _, s := range schedule.All {
 			for _, c := range []struct {
 				name string

@@ -100,38 +100,6 @@ var All = []Entry{
 		},
 	},
 	{
-		Name: "renoise", Title: "Renoising", Paper: "arXiv:2608.00146",
-		Doc: "For models without a mask, DiffusionGemma: accepts the most certain tokens for one step and makes noise of all others.",
-		Params: []Param{
-			{
-				Name: "bound", Title: "Bound", Max: 20, Default: 0.1,
-				Doc:  "Entropy in nats that a step accepts besides the largest; higher is faster and less exact.",
-				More: "The n most certain, n the largest with H(1) + ... + H(n-1) <= bound; at least one; anew in every step.",
-			},
-			{
-				Name: "t_max", Title: "First temperature", Max: 10, Default: 0.8,
-				Doc:  "Temperature of the first step's draws; above the last one.",
-				More: "T = t_min + (t_max - t_min) * steps left / steps; logits are divided by it.",
-			},
-			{
-				Name: "t_min", Title: "Last temperature", Max: 10, Default: 0.4,
-				Doc: "Temperature that the steps fall towards.",
-			},
-			{
-				Name: "stability", Title: "Stable steps", Max: 64, Step: 1, Default: 1,
-				Doc: "A canvas may be done when its most probable tokens have stayed for so many steps.",
-			},
-			{
-				Name: "confidence", Title: "Certainty", Max: 20, Default: 0.005,
-				Doc: "Mean entropy in nats below which a stable canvas is done; 0 makes all steps.",
-			},
-		},
-		Adaptive: true,
-		New: func(p engine.Params) (engine.Sampler, error) {
-			return &EntropyBound{Bound: p["bound"]}, nil
-		},
-	},
-	{
 		Name: "edit", Title: "Threshold with editing", Paper: "LLaDA 2.1",
 		Doc: "Unmasks by confidence and replaces tokens that the model has come to doubt; for models trained to edit.",
 		Params: []Param{

@@ -28,13 +28,42 @@ var Processes = []Entry{
 			{Name: "limit", Title: "Noise limit", Doc: "Noise beyond this is drawn again; 0 is no limit.", Max: 4, Step: 0.1},
 		},
 	},
+	{
+		Name: "renoise", Title: "Renoising", Paper: "arXiv:2608.00146",
+		Doc: "DiffusionGemma's own: the most certain tokens are accepted for one step, all others become noise again.",
+		Params: []Param{
+			{
+				Name: "bound", Title: "Bound", Max: 20, Default: 0.1,
+				Doc:  "Entropy in nats that a step accepts besides the largest; higher is faster and less exact.",
+				More: "The n most certain, n the largest with H(1) + ... + H(n-1) <= bound; at least one; anew in every step.",
+			},
+			{
+				Name: "t_max", Title: "First temperature", Max: 10, Default: 0.8,
+				Doc:  "Temperature of the first step's draws; above the last one.",
+				More: "T = t_min + (t_max - t_min) * steps left / steps; logits are divided by it.",
+			},
+			{
+				Name: "t_min", Title: "Last temperature", Max: 10, Default: 0.4,
+				Doc: "Temperature that the steps fall towards.",
+			},
+			{
+				Name: "stability", Title: "Stable steps", Max: 64, Step: 1, Default: 1,
+				Doc: "A canvas may be done when its most probable tokens have stayed for so many steps.",
+			},
+			{
+				Name: "confidence", Title: "Certainty", Max: 20, Default: 0.005,
+				Doc: "Mean entropy in nats below which a stable canvas is done; 0 makes all steps.",
+			},
+		},
+		Adaptive: true,
+	},
 }
 
 // For lists what a model can be run with: its own process first, then the samplers of the masked loop, unless it denoises
-// embeddings.
+// embeddings or has no mask.
 func For(spec engine.Spec) []Entry {
 	own := slices.DeleteFunc(slices.Clone(Processes), func(e Entry) bool { return e.Name != spec.Process })
-	if spec.Continuous {
+	if spec.Continuous || spec.Mask < 0 {
 		return own
 	}
 	return append(own, All...)

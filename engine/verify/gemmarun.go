@@ -131,12 +131,8 @@ func (d *gemmaRows) follow(ctx context.Context, row int) error {
 		return fmt.Errorf("there is no token for padding")
 	}
 	draws := &gemmaDraws{Network: d.net, d: d, row: row, canvas: -1}
-	sampler, err := sample.New("renoise", d.params)
-	if err != nil {
-		return err
-	}
 	p := &denoise.Renoise{
-		Model: draws, Sampler: sampler, Vocab: d.n.Spec().Vocab, End: d.end, Pad: pad, TMax: d.params["t_max"], TMin: d.params["t_min"],
+		Model: draws, Sampler: &sample.EntropyBound{Bound: d.params["bound"]}, Vocab: d.n.Spec().Vocab, End: d.end, Pad: pad, TMax: d.params["t_max"], TMin: d.params["t_min"],
 		Stability: int(d.params["stability"]), Confidence: d.params["confidence"],
 		Answer: engine.Span{Lo: lo, Hi: len(seq.Tokens)}, Kept: kept,
 		Fresh: func(c, step int) ([]engine.Token, error) { return d.recorded(d.array(c, "renoise"), step, row) },

@@ -97,7 +97,7 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 			s.End = append(s.End, id)
 		}
 	}
-	s.Mask, s.Block = -1, c.Canvas
+	s.Mask, s.Block, s.Process = -1, c.Canvas, "renoise"
 	s.Layers, s.Width, s.Heads, s.Vocab, s.MaxLen = c.Text.Layers, c.Text.Width, c.Text.Heads, c.Text.Vocab, c.Text.MaxLen
 	s.Tasks = []engine.Task{engine.Chat}
 	if eyes != nil {
@@ -382,6 +382,25 @@ func (n *Network) refine(ctx context.Context, canvas []engine.Token, want []int,
 
 // Hold makes the decoder be told, in the next pass and all later ones of this canvas, of the prediction that it made last.
 func (n *Network) Hold() { n.out.complete(); n.out.held = true }
+
+// Work is the memory in bytes that a run over length positions takes beside the weights: cached keys and values, the rows of
+// a pass, and the logits that exist at one time.
+func (n *Network) Work(length int) int64 {
+	t := &n.Config.Text
+	cells := 0
+	for i, kind := range t.Types {
+		rows := length
+		if kind == sliding {
+			rows = min(length, t.Window-1+max(n.Config.Canvas, n.widest))
+		}
+		kv, dim := t.layer(i)
+		cells += 2 * rows * kv * dim
+	}
+	fed := min(length, max(n.Config.Canvas, n.widest))
+	cells += fed * (8*t.Width + 3*t.Heads*t.HeadDim)
+	cells += min(n.Config.Canvas, n.out.chunk()) * t.Vocab
+	return 4 * int64(cells)
+}
 
 // Forward implements [engine.Denoiser] for one row: its Active range, or the whole row, is a canvas, which the tokens before
 // it precede as a prompt. Nothing is known of an earlier prediction.
