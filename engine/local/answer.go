@@ -26,6 +26,9 @@ func (m *model) planAnswer(ctx context.Context, job engine.Job, img *image.NRGBA
 	if err != nil {
 		return nil, err
 	}
+	if m.canvas != nil {
+		return m.planCanvas(ctx, job, img)
+	}
 	if m.spec.Vectors {
 		return m.planVision(ctx, job, img)
 	}
@@ -232,6 +235,13 @@ func (m *model) holeLength(text string, f []int, o engine.Options) (int, error) 
 // read turns the tokens of an answer into text: up to the first end token, without special tokens and masks, the thinking
 // part apart.
 func (m *model) read(answer []engine.Token) (text, think string) {
+	if m.canvas != nil {
+		if inside, after, ok := m.canvas.channel(m.tok, answer); ok {
+			text, _ = m.read(after)
+			think, _ = m.read(inside)
+			return text, strings.TrimSpace(strings.TrimPrefix(think, "thought"))
+		}
+	}
 	var keep []engine.Token
 	for _, t := range answer {
 		if slices.Contains(m.spec.End, t) {

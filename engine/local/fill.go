@@ -63,6 +63,14 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	case o.Length == 0:
 		o.Length = d.Length
 	}
+	if spec.Mask < 0 { // whole canvases
+		if o.Block == 0 {
+			o.Block = spec.Block
+		}
+		if n := max(o.Block, 1); o.Length > 0 && o.Length <= spec.MaxLen {
+			o.Length = (o.Length + n - 1) / n * n
+		}
+	}
 	if o.Steps == 0 {
 		o.Steps = d.Steps
 		if d.Length > 0 && o.Length > 0 { // as many tokens a step as the default has

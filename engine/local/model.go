@@ -20,6 +20,7 @@ import (
 type model struct {
 	denoiser engine.Denoiser
 	words    *difflm.Model  // in place of denoiser, where embeddings are denoised
+	canvas   *canvasModel   // the denoiser's, where canvases of noise are denoised; nil: masks are
 	freq     []float64      // of words, for the spindle
 	anchor   []engine.Token // one word to stand before that whose text is asked for, where words are joined by blanks
 	close    func() error
@@ -85,6 +86,7 @@ func (s *Session) open(ctx context.Context, ref engine.ModelRef, progress func(d
 	if net.Image != nil {
 		m.image = net.Image
 	}
+	m.canvas = canvasOf(net)
 	if err := m.describe(set); err != nil {
 		return nil, errors.Join(err, net.Close())
 	}
@@ -146,7 +148,10 @@ func (m *model) describe(set *weights.Set) error {
 		}
 		m.nameWords()
 	}
-	m.spec.Defaults, m.spec.Examples = defaults(m.spec), examples(m.spec)
+	if m.spec.Defaults == nil { // a family may bring its own
+		m.spec.Defaults = defaults(m.spec)
+	}
+	m.spec.Examples = examples(m.spec)
 	return readWorld(set, &m.spec)
 }
 

@@ -105,7 +105,7 @@ func (m *model) plan(ctx context.Context, job engine.Job) (*plan, error) {
 	p.started.Spec = m.spec
 	p.started.Texts = make([]string, len(p.seq.Tokens))
 	for i, t := range p.seq.Tokens {
-		if t != m.spec.Mask {
+		if t != m.spec.Mask && (m.spec.Mask >= 0 || p.seq.Fixed[i]) { // what is free is noise where there is no mask
 			p.started.Texts[i] = m.text(t)
 		}
 	}

@@ -20,13 +20,15 @@ type process interface {
 	Passes(seq *engine.Sequence, o engine.Options) (int, error)
 }
 
-// ownProcess is the model's own process, with the settings o.
-func (m *model) ownProcess(o engine.Options) (process, error) {
+// ownProcess is the model's own process over an answer, with the settings o.
+func (m *model) ownProcess(o engine.Options, answer engine.Span) (process, error) {
 	switch m.spec.Process {
 	case "spindle":
 		return &spindle{model: m, lambda: o.Params["lambda"], best: o.Params["predict"] == 1}, nil
 	case "embedding":
 		return &embedding{model: m}, nil
+	case "renoise":
+		return m.renoise(o, answer)
 	}
 	return nil, &engine.UnsupportedError{What: fmt.Sprintf("process %q", m.spec.Process)}
 }

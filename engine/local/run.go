@@ -71,7 +71,7 @@ type running struct {
 func (r *running) process(s *stage) (process, error) {
 	o := r.plan.started.Job.Options
 	if o.Sampler == r.spec.Process && o.Sampler != "" {
-		return r.ownProcess(o)
+		return r.ownProcess(o, s.answer)
 	}
 	sampler, err := sample.New(o.Sampler, o.Params)
 	if err != nil {
@@ -210,7 +210,7 @@ func (r *running) masked() int {
 func (r *running) write(changes []engine.Change, looks []engine.Look) {
 	for i := range changes {
 		c := &changes[i]
-		if c.To != r.spec.Mask {
+		if c.To != r.spec.Mask && c.Kind != engine.Remask { // noise has no text
 			c.Text = r.text(c.To)
 		}
 		for j := range c.Top {

@@ -23,6 +23,9 @@ type Template struct {
 	// thinking_option.
 	ThinkFlag bool
 
+	// SystemThinking is put at the head of the system message, which is made where there is none, to ask for reasoning.
+	SystemThinking string
+
 	roles map[string]string // names that the template gives to roles; nil: their own
 	trim  bool              // white space around texts is dropped
 	jinja []statement
@@ -38,6 +41,7 @@ var Templates = []Template{
 	{Name: "llada", Begin: "<|startoftext|>", Open: "<|start_header_id|>", Close: "<|end_header_id|>\n\n", End: "<|eot_id|>", trim: true},
 	{Name: "mmada", Begin: "<|startoftext|>", Open: "<|start_header_id|>", Close: "<|end_header_id|>\n", End: "<|eot_id|>", Thinking: mmadaThinking, trim: true},
 	{Name: "chatml", Open: "<|im_start|>", Close: "\n", End: "<|im_end|>\n"},
+	{Name: "gemma", Begin: "<bos>", Open: "<|turn>", Close: "\n", End: "<turn|>\n", roles: map[string]string{"assistant": "model"}, trim: true, SystemThinking: "<|think|>\n", ThinkFlag: true},
 	{Name: "ling", Open: "<role>", Close: "</role>", End: "<|role_end|>", roles: map[string]string{"system": "SYSTEM", "user": "HUMAN", "assistant": "ASSISTANT"}},
 }
 
@@ -65,6 +69,8 @@ func (t *Tokenizer) chooseTemplate(family, chat string, names map[string]any) (T
 		return row("chatml"), nil
 	case t.has("<role>") && t.has("<|role_end|>"):
 		return row("ling"), nil
+	case t.has("<|turn>") && t.has("<turn|>"):
+		return row("gemma"), nil
 	}
 	return row("llada"), nil
 }
@@ -80,15 +86,21 @@ func (t Template) CanThink() bool { return t.Thinking != "" || t.ThinkFlag }
 // Render writes messages out and opens the answer. An empty role is "user". With think reasoning is asked for. The error
 // is that of a Jinja template that refuses the messages or is not understood.
 func (t Template) Render(messages []engine.Message, think bool) (string, error) {
-	return t.render(messages, think, true)
+	return t.render(messages, think, "", true)
+}
+
+// RenderPictures is Render for messages with pictures: place, the token that stands for one, is put before the text of a
+// message that has one, by the checkpoint's template where it knows how.
+func (t Template) RenderPictures(messages []engine.Message, think bool, place string) (string, error) {
+	return t.render(messages, think, place, true)
 }
 
 // Closed is Render without the opened answer.
 func (t Template) Closed(messages []engine.Message, think bool) (string, error) {
-	return t.render(messages, think, false)
+	return t.render(messages, think, "", false)
 }
 
-func (t Template) render(messages []engine.Message, think, open bool) (string, error) {
+func (t Template) render(messages []engine.Message, think bool, place string, open bool) (string, error) {
 	messages = slices.Clone(messages)
 	last := -1
 	for i := range messages {
@@ -106,7 +118,13 @@ func (t Template) render(messages []engine.Message, think, open bool) (string, e
 		messages[last].Text = t.Thinking + messages[last].Text
 	}
 	if t.Name == "jinja" {
-		return t.run(messages, think, open)
+		return t.run(messages, think, place, open)
+	}
+	if think && t.SystemThinking != "" {
+		if len(messages) == 0 || messages[0].Role != "system" {
+			messages = append([]engine.Message{{Role: "system"}}, messages...)
+		}
+		messages[0].Text = t.SystemThinking + messages[0].Text
 	}
 	var b strings.Builder
 	b.WriteString(t.Begin)
@@ -114,6 +132,9 @@ func (t Template) render(messages []engine.Message, think, open bool) (string, e
 		t.write(&b, "system", t.System)
 	}
 	for _, m := range messages {
+		if m.Image != nil {
+			m.Text = place + m.Text
+		}
 		t.write(&b, m.Role, m.Text)
 	}
 	if open {
@@ -137,11 +158,14 @@ func (t Template) write(b *strings.Builder, role, text string) {
 	b.WriteString(t.End)
 }
 
-// run renders the checkpoint's template.
-func (t Template) run(messages []engine.Message, think, open bool) (string, error) {
+// run renders the checkpoint's template. A message with a picture is given to it in parts where place is asked for.
+func (t Template) run(messages []engine.Message, think bool, place string, open bool) (string, error) {
 	list := make([]any, len(messages))
 	for i, m := range messages {
 		list[i] = newDict("role", m.Role, "content", m.Text)
+		if m.Image != nil && place != "" {
+			list[i] = newDict("role", m.Role, "content", []any{newDict("type", "image"), newDict("type", "text", "text", m.Text)})
+		}
 	}
 	vars := map[string]any{"messages": list, "add_generation_prompt": open, "enable_thinking": think, "thinking_option": "off"}
 	if think {
