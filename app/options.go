@@ -56,7 +56,7 @@ func newOptionFlags(fs *flag.FlagSet) *optionFlags {
 
 func samplerNames() []string {
 	var n []string
-	for _, e := range sample.All {
+	for _, e := range slices.Concat(sample.All, sample.Processes) {
 		n = append(n, e.Name)
 	}
 	return n
@@ -138,14 +138,14 @@ func finite(v string) (float64, error) {
 	return x, nil
 }
 
-// samplerParams registers one flag for every parameter name in [sample.All]; samplers may share a name. A parameter with
+// samplerParams registers one flag for every parameter name in [sample.All] and [sample.Processes]; rows may share a name. A parameter with
 // choices takes the beginning of a choice or its index.
 func (f *optionFlags) samplerParams(fs *flag.FlagSet) {
 	type doc struct{ samplers, text string }
 	docs := map[string][]doc{}
 	choices := map[string][]string{}
 	var order []string
-	for _, e := range sample.All {
+	for _, e := range slices.Concat(sample.All, sample.Processes) {
 		for _, p := range e.Params {
 			if docs[p.Name] == nil {
 				order = append(order, p.Name)
@@ -254,12 +254,12 @@ func (f *optionFlags) optionsFor(base engine.Options, sampler string) engine.Opt
 
 // checkParams refuses sampler parameters given on the command line that o's sampler does not have.
 func (f *optionFlags) checkParams(o *engine.Options) error {
-	i := slices.IndexFunc(sample.All, func(e sample.Entry) bool { return e.Name == o.Sampler })
-	if i < 0 {
+	row, err := sample.Find(o.Sampler)
+	if err != nil {
 		return nil // the session fills the task's default and checks it
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.params)) {
-		if !slices.ContainsFunc(sample.All[i].Params, func(p sample.Param) bool { return p.Name == name }) {
+		if !slices.ContainsFunc(row.Params, func(p sample.Param) bool { return p.Name == name }) {
 			return usagef("--%s: the sampler %s has no such parameter", strings.ReplaceAll(name, "_", "-"), o.Sampler)
 		}
 	}

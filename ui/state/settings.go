@@ -69,6 +69,9 @@ var numbers = []number{
 		func(o *engine.Options) float64 { return o.EndPenalty }, func(o *engine.Options, v float64) { o.EndPenalty = v }},
 }
 
+// masksOnly are the numbers that a model without a mask has no use for.
+var masksOnly = []string{"temperature", "guidance", "end_penalty"}
+
 func blockOf(o *engine.Options) int {
 	if o.Block <= 0 {
 		return max(o.Length, 1)
@@ -92,9 +95,13 @@ func reuse(spec engine.Spec) []string {
 // Settings are the rows for a task of a model with the values of o.
 func Settings(spec engine.Spec, task engine.Task, o engine.Options) []Setting {
 	picture := isPicture(task)
-	out := []Setting{samplerRow(o), scheduleRow(o)}
+	out := []Setting{samplerRow(spec, o)}
+	noise := spec.Mask < 0 // canvases of noise: the process has temperatures of its own, nothing to guide and no masks to count
+	if !noise {
+		out = append(out, scheduleRow(o))
+	}
 	for _, n := range numbers {
-		if n.applies == textOnly && picture || n.applies == pictureOnly && !picture {
+		if n.applies == textOnly && picture || n.applies == pictureOnly && !picture || noise && slices.Contains(masksOnly, n.name) {
 			continue
 		}
 		s := Setting{Name: n.name, Title: n.title, Doc: n.doc, More: n.more, Min: n.min, Max: n.max, Step: n.step, Value: n.get(&o)}
@@ -107,11 +114,14 @@ func Settings(spec engine.Spec, task engine.Task, o engine.Options) []Setting {
 			out = append(out, paramRow(p, o))
 		}
 	}
-	if !picture {
+	if !picture && !noise {
 		out = append(out, Setting{
 			Name: "cache", Title: "Reuse", Doc: "Serves keys and values outside the block from memory: faster, not exact.", More: "Fast-dLLM, arXiv:2505.22618; dLLM-Cache, arXiv:2506.06295",
 			Kind: Choose, Choices: reuse(spec), Value: float64(max(0, slices.Index(caches, o.Cache))),
-		}, flag("stop_at_end", "Stop at end", "Ends the run once the answer has ended.", o.StopAtEnd))
+		})
+	}
+	if !picture {
+		out = append(out, flag("stop_at_end", "Stop at end", "Ends the run once the answer has ended.", o.StopAtEnd))
 		if spec.ThinkStyle != "" {
 			out = append(out, flag("think", "Think first", "Asks for reasoning before the answer; it is shown folded.", o.Think))
 		}
@@ -140,9 +150,9 @@ func upper(spec engine.Spec, task engine.Task, name string, most float64) float6
 	return most
 }
 
-func samplerRow(o engine.Options) Setting {
+func samplerRow(spec engine.Spec, o engine.Options) Setting {
 	s := Setting{Name: "sampler", Title: "Sampler", Kind: Choose}
-	for i, e := range sample.All {
+	for i, e := range sample.For(spec) {
 		s.Choices = append(s.Choices, e.Title)
 		if e.Name == o.Sampler {
 			s.Value, s.Doc, s.More = float64(i), e.Doc, e.Paper
@@ -202,7 +212,7 @@ func Put(spec engine.Spec, task engine.Task, o engine.Options, name string, v fl
 	v = min(max(v, r.Min), r.Max)
 	switch name {
 	case "sampler":
-		if e := sample.All[int(v)]; e.Name != o.Sampler {
+		if e := sample.For(spec)[int(v)]; e.Name != o.Sampler {
 			o.Sampler, o.Params = e.Name, nil
 		}
 	case "schedule":
@@ -252,20 +262,29 @@ func Summary(task engine.Task, o engine.Options) string {
 	return s
 }
 
-// FourSamplers are the columns of a comparison of samplers under the settings o of a task.
+// FourSamplers are the columns of a comparison of samplers under the settings o of a task; of presets, where the model runs
+// by its own process alone.
 func FourSamplers(spec engine.Spec, task engine.Task, o engine.Options) []Column {
+	can := sample.For(spec)
+	if len(can) == 1 {
+		var out []Column
+		for _, p := range engine.Presets(spec, task) {
+			out = append(out, Column{Title: p.Title, Options: p.Options})
+		}
+		return out
+	}
 	names := []string{"low_confidence", "margin", "threshold", "random"}
 	if isPicture(task) {
 		names = []string{"maskgit", "low_confidence", "entropy", "random"}
 	}
 	var out []Column
 	for _, n := range names {
-		i := slices.IndexFunc(sample.All, func(e sample.Entry) bool { return e.Name == n })
+		i := slices.IndexFunc(can, func(e sample.Entry) bool { return e.Name == n })
 		if i < 0 {
 			continue
 		}
 		c := Put(spec, task, o, "sampler", float64(i))
-		out = append(out, Column{Title: sample.All[i].Title, Options: c})
+		out = append(out, Column{Title: can[i].Title, Options: c})
 	}
 	return out
 }
