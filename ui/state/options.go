@@ -60,6 +60,12 @@ func Changed(a, b engine.Options) []string {
 		if name == "params" || name == "ban" {
 			continue
 		}
+		if va.Field(i).Kind() == reflect.Slice {
+			if !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+				out = append(out, name)
+			}
+			continue
+		}
 		if !va.Field(i).Equal(vb.Field(i)) {
 			out = append(out, name)
 		}
