@@ -289,7 +289,7 @@ func arithmetic(name string, src *weights.Set, d tensor.Device) (tensor.DType, e
 	default:
 		return 0, &engine.UnsupportedError{What: fmt.Sprintf("arithmetic %q", name), Have: "f32, bf16, i8, i4"}
 	}
-	if !strings.HasSuffix(d.Kernels, "bf16") {
+	if !strings.HasSuffix(d.Kernels, "bf16") && d.Kernels != "amx" {
 		return tensor.F32, nil
 	}
 	var elements int64
