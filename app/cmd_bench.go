@@ -18,6 +18,8 @@ type benchFlags struct {
 	repeats int
 	shape   string
 	noTasks bool
+	against string
+	python  string
 }
 
 func cmdBench() *command {
@@ -29,7 +31,15 @@ random weights instead, which is written to a temporary folder first.
 
   unmask bench
   unmask bench --json --repeats 9 -o bench.json
-  unmask bench --shape 1024,16,12,2816,32000 --dtype bf16`,
+  unmask bench --shape 1024,16,12,2816,32000 --dtype bf16
+
+With --against it runs another engine over the same random weights in turns with this one, and prints the ratios of medians.
+The other engine is installed from the Python package index into an environment under your cache folder at the first use;
+--peer-python names an interpreter that has it already. One thread is measured in processor time, several (--threads) on
+the clock.
+
+  unmask bench --against torch --dtype bf16
+  unmask bench --against onnx --dtype i8 --threads 2 --json`,
 		takes: takesModel | takesOutput | takesJSON,
 		setup: func(c *call) {
 			f := &benchFlags{repeats: 5}
@@ -44,6 +54,8 @@ random weights instead, which is written to a temporary folder first.
 				return nil
 			})
 			c.fs.StringVar(&f.shape, "shape", "", "`D,H,LAYERS,F,V`: width, heads, layers, feed-forward width, vocabulary of a random LLaDA")
+			c.fs.StringVar(&f.against, "against", "", "`ENGINE`: torch, llamacpp or onnx")
+			c.fs.StringVar(&f.python, "peer-python", "", "`FILE`: the Python interpreter that has the engine of --against")
 			c.fs.BoolVar(&f.noTasks, "no-tasks", false, "leave out whole tasks and start-up")
 		},
 		run: runBench,
@@ -120,9 +132,12 @@ func runBench(ctx context.Context, c *call) error {
 	}
 	f := c.own.(*benchFlags)
 	b := &bench{repeats: f.repeats, note: func(format string, a ...any) { fmt.Fprintf(c.err, "measuring "+format+"\n", a...) }}
-	if f.shape != "" {
+	if f.shape != "" || f.against != "" {
 		if c.cfg.Model != "" {
-			return usagef("bench: --shape makes its own model; it cannot be used with a model folder (%s)", c.cfg.Model)
+			return usagef("bench: --shape and --against make their own model; it cannot be used with a model folder (%s)", c.cfg.Model)
+		}
+		if f.against != "" {
+			return c.against(ctx, b, f)
 		}
 		s, err := parseShape(f.shape)
 		if err != nil {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/cpu"
@@ -32,4 +34,18 @@ func cpuFeatures() string {
 		return "no vector instructions known here"
 	}
 	return strings.Join(f, ", ")
+}
+
+// loadAverage is how many tasks the machine ran or kept waiting in the last minute, 0 where the system does not say.
+func loadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return load
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,15 @@ func freeSpace(dir string) (int64, bool) {
 		return 0, false
 	}
 	return int64(s.Bavail) * int64(s.Bsize), true
+}
+
+// cpuTime is the processor time of this process so far, 0 where the system does not say.
+func cpuTime() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
 }
 
 // peakMemory is the largest resident memory of this process so far, bytes.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -18,6 +19,9 @@ func freeSpace(dir string) (int64, bool) {
 	}
 	return int64(free), true
 }
+
+// cpuTime is not read on Windows.
+func cpuTime() time.Duration { return 0 }
 
 // peakMemory is not read on Windows.
 func peakMemory() (int64, bool) { return 0, false }

@@ -7,6 +7,10 @@ import (
 	"unmask/engine/tensor"
 )
 
+// KeepLogits lets passes hold up to bytes of logits a row of a guided pair at one time, in place of 16 MB. The rest are
+// made when they are asked for.
+func (s *Stack) KeepLogits(bytes int) { s.out.budget = bytes }
+
 // headBudget bounds the logits that exist at one time, in bytes a row of a guided pair. 1,024 positions by 126k ids
 // would be half a gigabyte; the head works through the wanted positions in chunks instead.
 const headBudget = 16 << 20
