@@ -20,10 +20,14 @@ const (
 	Outpaint    Task = "outpaint"      // Image placed by Frame in a larger picture, the rest is imagined
 	EditImage   Task = "edit"          // Image and Messages[0].Text, an instruction, to a picture of the same proportions
 	Describe    Task = "describe"      // Image and Messages[0].Text (may be empty) to an answer
+	// Joint is one document of a caption and a picture, completed together: Messages[0].Text with holes (or none), and
+	// Image with Mask; without Mask the picture is fixed, without Image all of it is imagined. Words and cells take turns,
+	// each in as many passes as its schedule says. Finished has both.
+	Joint Task = "joint"
 )
 
 // Tasks lists all tasks in the order of the interface.
-var Tasks = []Task{Chat, Infill, TextToImage, Inpaint, Outpaint, EditImage, Describe}
+var Tasks = []Task{Chat, Infill, TextToImage, Inpaint, Outpaint, EditImage, Describe, Joint}
 
 // Hole marks a stretch to fill in an [Infill] text: "___" is [Options].HoleLength masks, "___{5}" is five masks.
 const Hole = "___"
@@ -92,8 +96,8 @@ type Job struct {
 	ID       string          `json:"id"`
 	Task     Task            `json:"task"`
 	Messages []Message       `json:"messages"`
-	Image    image.Image     `json:"-"`              // Inpaint, Outpaint, EditImage, Describe
-	Mask     *image.Alpha    `json:"-"`              // Inpaint: opaque where to repaint, in the coordinates of Image
+	Image    image.Image     `json:"-"`              // Inpaint, Outpaint, EditImage, Describe, Joint
+	Mask     *image.Alpha    `json:"-"`              // Inpaint, Joint: opaque where to repaint, in the coordinates of Image
 	Frame    image.Rectangle `json:"frame,omitzero"` // Outpaint: the new picture's bounds in the coordinates of Image; TextToImage: its size, see [ImageSpec].Free
 	Options  Options         `json:"options"`
 	Words    []Word          `json:"words,omitempty"` // fixed in the answer; tasks that write text

@@ -38,7 +38,7 @@ func Presets(spec Spec, task Task) []Preset {
 			with("fine", "Fine", "All steps of training, which is slow.", func(o *Options) { o.Steps = 2000 }))
 	}
 	switch task {
-	case TextToImage, Inpaint, Outpaint, EditImage:
+	case TextToImage, Inpaint, Outpaint, EditImage, Joint:
 		return append(list, picturePresets(spec, task, with)...)
 	}
 	if spec.Mask < 0 { // noise in place of masks

@@ -66,7 +66,7 @@ func Spec() engine.Spec {
 		Image: &engine.ImageSpec{Grid: Grid, Width: Grid.Cols * Cell, Height: Grid.Rows * Cell, Offset: codeBase, Codebook: 64},
 		Defaults: map[engine.Task]engine.Options{
 			engine.Chat: text, engine.Infill: text, engine.Describe: text,
-			engine.TextToImage: pic, engine.Inpaint: pic, engine.Outpaint: pic, engine.EditImage: pic,
+			engine.TextToImage: pic, engine.Inpaint: pic, engine.Outpaint: pic, engine.EditImage: pic, engine.Joint: pic,
 		},
 		Examples: map[engine.Task][]string{
 			engine.Chat:        {"What is 27 + 46?", "Name three colours", "Why is the sea teal?"},
@@ -216,7 +216,7 @@ func (s *Session) plan(job engine.Job) (*plan, error) {
 		prompt = job.Messages[n-1].Text
 	}
 	switch job.Task {
-	case engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.EditImage:
+	case engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.EditImage, engine.Joint:
 		return s.planPicture(job, prompt)
 	case engine.Chat, engine.Infill, engine.Describe:
 		return s.planText(job, prompt)
@@ -299,7 +299,7 @@ func (s *Session) planPicture(job engine.Job, prompt string) (*plan, error) {
 	n := Grid.Cols * Grid.Rows
 	seq := &engine.Sequence{Tokens: make([]engine.Token, n), Fixed: make([]bool, n), Spans: []engine.Span{{Hi: n, Modality: engine.Image}}}
 	var source image.Image
-	if job.Task != engine.TextToImage {
+	if job.Task != engine.TextToImage && (job.Task != engine.Joint || job.Image != nil) {
 		if job.Image == nil {
 			return nil, &engine.InputError{Item: "picture", Reason: "none is given"}
 		}

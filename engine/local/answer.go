@@ -182,8 +182,7 @@ func (m *model) planInfill(job engine.Job) (*plan, error) {
 	if !m.spec.Can(engine.Chat) && !hole.MatchString(text) {
 		text += fmt.Sprintf(" %s{%d}", engine.Hole, job.Options.Length) // the text goes on
 	}
-	found := hole.FindAllStringSubmatchIndex(text, -1)
-	if found == nil {
+	if !hole.MatchString(text) {
 		return nil, &engine.InputError{Item: "prompt", Reason: "has 0 holes: write ___ where words are missing, ___{5} for five tokens"}
 	}
 	r := &row{}
@@ -192,21 +191,10 @@ func (m *model) planInfill(job engine.Job) (*plan, error) {
 		return nil, err
 	}
 	r.add(engine.Text, true, head...)
-	lo, at := len(head), 0
-	for _, f := range found {
-		n, err := m.holeLength(text, f, job.Options)
-		if err != nil {
-			return nil, err
-		}
-		// The blank before a word is part of its token, so it belongs to the hole.
-		r.add(engine.Text, true, m.tok.AppendTokens(nil, strings.TrimSuffix(text[at:f[0]], " "))...)
-		r.masks(engine.Text, m.spec.Mask, n)
-		at = f[1]
-		if err := m.room("prompt", len(r.seq.Tokens), 0); err != nil {
-			return nil, err
-		}
+	lo := len(head)
+	if err := m.withHoles(r, text, job.Options); err != nil {
+		return nil, err
 	}
-	r.add(engine.Text, true, m.tok.AppendTokens(nil, text[at:])...)
 	hi := len(r.seq.Tokens)
 	r.add(engine.Text, true, tail...)
 	if err := m.room("prompt", len(r.seq.Tokens), 0); err != nil {
@@ -230,6 +218,26 @@ func (m *model) holeLength(text string, f []int, o engine.Options) (int, error) 
 		return 0, &engine.InputError{Item: "hole", Reason: fmt.Sprintf("%d tokens long, want 1 to %d", n, m.spec.MaxLen)}
 	}
 	return n, nil
+}
+
+// withHoles adds a text to r: its words fixed, its holes masked.
+func (m *model) withHoles(r *row, text string, o engine.Options) error {
+	at := 0
+	for _, f := range hole.FindAllStringSubmatchIndex(text, -1) {
+		n, err := m.holeLength(text, f, o)
+		if err != nil {
+			return err
+		}
+		// The blank before a word is part of its token, so it belongs to the hole.
+		r.add(engine.Text, true, m.tok.AppendTokens(nil, strings.TrimSuffix(text[at:f[0]], " "))...)
+		r.masks(engine.Text, m.spec.Mask, n)
+		at = f[1]
+		if err := m.room("prompt", len(r.seq.Tokens), 0); err != nil {
+			return err
+		}
+	}
+	r.add(engine.Text, true, m.tok.AppendTokens(nil, text[at:])...)
+	return nil
 }
 
 // read turns the tokens of an answer into text: up to the first end token, without special tokens and masks, the thinking

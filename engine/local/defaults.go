@@ -77,7 +77,7 @@ func defaults(s engine.Spec) map[engine.Task]engine.Options {
 	picture, edit := pictures(s)
 	all := map[engine.Task]engine.Options{
 		engine.Chat: text, engine.Infill: hole, engine.Describe: describe,
-		engine.TextToImage: picture, engine.Inpaint: picture, engine.Outpaint: picture, engine.EditImage: edit,
+		engine.TextToImage: picture, engine.Inpaint: picture, engine.Outpaint: picture, engine.EditImage: edit, engine.Joint: picture,
 	}
 	for t := range all {
 		if !s.Can(t) {
@@ -96,6 +96,7 @@ func examples(s engine.Spec) map[engine.Task][]string {
 		engine.Inpaint:     {"a straw hat", "a full moon"},
 		engine.Outpaint:    {"a wide beach"},
 		engine.EditImage:   {"make it blue", "turn it into a watercolour"},
+		engine.Joint:       {"a ___ on a wooden table"},
 		engine.Describe:    {"Please describe this image in detail.", "What is in the foreground?"},
 	}
 	for t := range all {
@@ -125,11 +126,12 @@ var worldNames = []struct {
 	{"chat", []engine.Task{engine.Chat}},
 	{"sums", []engine.Task{engine.Chat}},
 	{"infill", []engine.Task{engine.Infill}},
-	{"draw", []engine.Task{engine.TextToImage, engine.Inpaint, engine.Outpaint}},
+	{"draw", []engine.Task{engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Joint}},
 	{"text_to_image", []engine.Task{engine.TextToImage}},
 	{"inpaint", []engine.Task{engine.Inpaint}},
 	{"outpaint", []engine.Task{engine.Outpaint}},
 	{"edit", []engine.Task{engine.EditImage}},
+	{"joint", []engine.Task{engine.Joint}},
 	{"describe", []engine.Task{engine.Describe}},
 }
 

@@ -152,19 +152,31 @@ func (m *model) planInpaint(ctx context.Context, job engine.Job, img *image.NRGB
 	if job.Mask == nil {
 		return nil, &engine.InputError{Item: "mask", Reason: "there is none"}
 	}
-	if job.Mask.Bounds() != img.Bounds() {
-		return nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("%v pixels, the picture has %v", job.Mask.Bounds().Size(), img.Bounds().Size())}
-	}
 	g := m.spec.Image.Grid
 	if m.lumina != nil {
 		g = m.proportions(img, 1)
 	}
-	codes, source, err := m.lookAs(ctx, img, g)
+	codes, source, err := m.hidden(ctx, job.Mask, img, g)
 	if err != nil {
 		return nil, err
 	}
+	if m.lumina != nil {
+		return m.planRows(job, drawn{system: token.LuminaDraw, codes: codes, grid: g, source: source})
+	}
+	return m.planPicture(job, codes, source)
+}
+
+// hidden are the codes of a picture in grid g, masks in the painted cells, and the picture as the engine sees it.
+func (m *model) hidden(ctx context.Context, mask *image.Alpha, img *image.NRGBA, g engine.Grid) ([]engine.Token, *image.NRGBA, error) {
+	if mask.Bounds() != img.Bounds() {
+		return nil, nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("%v pixels, the picture has %v", mask.Bounds().Size(), img.Bounds().Size())}
+	}
+	codes, source, err := m.lookAs(ctx, img, g)
+	if err != nil {
+		return nil, nil, err
+	}
 	w, h := m.image.InputSize(g.Cols, g.Rows)
-	painted := cells(job.Mask, vq.CropRect(img, w, h), g)
+	painted := cells(mask, vq.CropRect(img, w, h), g)
 	n := 0
 	for i, on := range painted {
 		if on {
@@ -173,12 +185,9 @@ func (m *model) planInpaint(ctx context.Context, job engine.Job, img *image.NRGB
 		}
 	}
 	if n == 0 {
-		return nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("covers a quarter of 0 of the %d cells", len(painted))}
+		return nil, nil, &engine.InputError{Item: "mask", Reason: fmt.Sprintf("covers a quarter of 0 of the %d cells", len(painted))}
 	}
-	if m.lumina != nil {
-		return m.planRows(job, drawn{system: token.LuminaDraw, codes: codes, grid: g, source: source})
-	}
-	return m.planPicture(job, codes, source)
+	return codes, source, nil
 }
 
 // planPicture prepares a run over one grid of codes; source is the picture whose fixed cells are kept, or nil.

@@ -22,7 +22,7 @@ const (
 
 // isPicture reports whether task t makes a picture.
 func isPicture(t engine.Task) bool {
-	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint || t == engine.EditImage
+	return t == engine.TextToImage || t == engine.Inpaint || t == engine.Outpaint || t == engine.EditImage || t == engine.Joint
 }
 
 // fill puts the defaults of spec where job's options leave them open and checks every setting. Nothing of job is shared

@@ -20,7 +20,7 @@ type plan struct {
 	next func() *stage
 	// windows says that there are several stages, over parts of a picture that is larger than the model's grid.
 	windows bool
-	// text reads the finished sequence of a text task.
+	// text reads the finished sequence of a task that writes text.
 	text func() (text, think string)
 	// avoid are sequences of tokens that the run may not write out.
 	avoid [][]engine.Token
@@ -35,6 +35,9 @@ type stage struct {
 	answer     engine.Span
 	// place maps positions of seq to the plan's; nil: they are the same, and so are the sequences.
 	place func(pos int) int
+	// words, when not nil, is a second process over the same tokens that takes turns with the first: the caption of a
+	// picture. Each sees as fixed what the other writes.
+	words *engine.Sequence
 }
 
 // within is block b of the stage in the plan's positions. Those of a part of a picture are not side by side in it; its
@@ -86,6 +89,8 @@ func (m *model) plan(ctx context.Context, job engine.Job) (*plan, error) {
 		p, err = m.planDrawing(job)
 	case engine.Inpaint:
 		p, err = m.planInpaint(ctx, job, img)
+	case engine.Joint:
+		p, err = m.planJoint(ctx, job, img)
 	case engine.Outpaint:
 		p, err = m.planOutpaint(ctx, job, img)
 	case engine.EditImage:

@@ -44,6 +44,9 @@ func (m *model) run(ctx context.Context, job engine.Job, out *sink) error {
 				r.stats.Tokens++
 			}
 		}
+		if p.text != nil {
+			f.Text, f.Think = p.text()
+		}
 	} else {
 		f.Text, f.Think = p.text()
 		a := p.started.Answer
@@ -98,7 +101,7 @@ func (r *running) process(s *stage) (process, error) {
 	}
 	proc := &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, GuideImage: s.guideImage, Answer: s.answer, Avoid: r.plan.avoid}
 	if f := r.plan.started.Job.From; f != nil {
-		proc.Begun, proc.GoesOn = f.Step, !f.Anew && !r.plan.windows
+		proc.Begun, proc.GoesOn = f.Step, !f.Anew && !r.plan.windows && s.words == nil
 	}
 	return proc, nil
 }
@@ -122,7 +125,16 @@ func (r *running) planned() (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		return proc.Passes(s.seq, o)
+		n, err := proc.Passes(s.seq, o)
+		if err != nil || s.words == nil {
+			return n, err
+		}
+		words, err := r.caption(s)
+		if err != nil {
+			return 0, err
+		}
+		more, err := words.Process.Passes(words.Sequence, words.Options)
+		return n + more, err
 	}
 	total := 0
 	for s := next(); s != nil; s = next() {
@@ -152,7 +164,7 @@ func (r *running) stage(ctx context.Context, s *stage) error {
 	}
 	p, o := r.plan, r.plan.started.Job.Options
 	steps, nfe := r.stats.Steps, r.stats.NFE
-	for step, err := range proc.Steps(ctx, s.seq, o) {
+	for step, err := range r.steps(ctx, proc, s, o) {
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // Tasks are what the model was trained for.
-var Tasks = []engine.Task{engine.Chat, engine.Infill, engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Describe}
+var Tasks = []engine.Task{engine.Chat, engine.Infill, engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Describe, engine.Joint}
 
 // Open reads config.json and tokenizer.json of src and binds the network. Code 0 has the id that follows the last one of
 // the tokenizer, not llm_vocab_size: the released model was trained so.

@@ -59,7 +59,7 @@ func (m *Model) Spec() engine.Spec {
 		Tasks: []engine.Task{engine.Chat, engine.Infill}}
 	if m.c.Image != nil {
 		image := *m.c.Image
-		s.Image, s.Tasks = &image, []engine.Task{engine.Chat, engine.Infill, engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Describe}
+		s.Image, s.Tasks = &image, []engine.Task{engine.Chat, engine.Infill, engine.TextToImage, engine.Inpaint, engine.Outpaint, engine.Describe, engine.Joint}
 	}
 	return s
 }
