@@ -161,9 +161,11 @@ var filters = map[string]func(v any, args []any) (any, error){
 		}
 		return strings.Join(parts, sep), err
 	},
-	"default": fallback,
-	"d":       fallback,
-	"replace": func(v any, args []any) (any, error) { return method(str(v), "replace", args) },
+	"dictsort": dictSort,
+	"map":      nil, // see mapped
+	"default":  fallback,
+	"d":        fallback,
+	"replace":  func(v any, args []any) (any, error) { return method(str(v), "replace", args) },
 }
 
 func length(v any, _ []any) (any, error) {
@@ -197,6 +199,9 @@ func (e callExpr) eval(r *render) (any, error) {
 	if !ok {
 		return nil, errors.New("a call of something without a name")
 	}
+	if m, ok := r.vars[f.name].(*macro); ok {
+		return m.call(r, args, e.kw)
+	}
 	switch f.name {
 	case "namespace":
 		ns := &namespace{values: map[string]any{}}
@@ -217,25 +222,27 @@ func (e callExpr) eval(r *render) (any, error) {
 	return nil, fmt.Errorf("function %q is unknown; have namespace, range, raise_exception", f.name)
 }
 
-// span is Python's range of one or two numbers.
+// span is Python's range of one to three numbers.
 func (r *render) span(args []any) (any, error) {
-	lo, hi := int64(0), int64(0)
-	ok := len(args) == 1 || len(args) == 2
+	v := [3]int64{0, 0, 1}
+	ok := len(args) >= 1 && len(args) <= 3
 	for i, a := range args {
 		n, isInt := a.(int64)
-		ok = ok && isInt
-		if i == len(args)-1 {
-			hi = n
-		} else {
-			lo = n
+		ok = ok && isInt && n >= -maxWork && n <= maxWork
+		switch {
+		case i > 2:
+		case len(args) == 1:
+			v[1] = n
+		default:
+			v[i] = n
 		}
 	}
-	if !ok || hi > lo+maxWork || hi < lo && hi < -maxWork {
+	if !ok || v[2] == 0 {
 		return nil, fmt.Errorf("range of %d values", len(args))
 	}
 	var out []any
-	for ; lo < hi; lo++ {
-		out = append(out, lo)
+	for x := v[0]; v[2] > 0 && x < v[1] || v[2] < 0 && x > v[1]; x += v[2] {
+		out = append(out, x)
 	}
 	return out, r.spend(len(out))
 }

@@ -191,11 +191,17 @@ func (p *jinjaParser) block() (nodes []statement, end string, err error) {
 					return nil, "", err
 				}
 				nodes = append(nodes, n)
+			case "macro":
+				n, err := p.macroBlock(rest)
+				if err != nil {
+					return nil, "", err
+				}
+				nodes = append(nodes, n)
 			case "generation", "endgeneration": // marks of training; nothing is rendered
-			case "elif", "else", "endif", "endfor":
+			case "elif", "else", "endif", "endfor", "endmacro":
 				return nodes, strings.TrimSpace(t.s), nil
 			default:
-				return nil, "", fmt.Errorf("statement %q is unknown; have if, for, set", word)
+				return nil, "", fmt.Errorf("statement %q is unknown; have if, for, set, macro", word)
 			}
 		}
 	}

@@ -10,15 +10,18 @@ import (
 
 // render is one rendering of a template.
 type render struct {
-	out  strings.Builder
-	vars map[string]any
-	work int
+	out   *strings.Builder
+	vars  map[string]any
+	top   map[string]any // the variables outside of loops and macros
+	work  int
+	depth int // of macros that call each other
 }
 
 // renderJinja runs a template with the given variables.
 func renderJinja(nodes []statement, vars map[string]any) (string, error) {
-	r := &render{vars: map[string]any{}}
+	r := &render{out: &strings.Builder{}, vars: map[string]any{}}
 	maps.Copy(r.vars, vars)
+	r.top = r.vars
 	if err := r.all(nodes); err != nil {
 		return "", err
 	}
@@ -393,6 +396,9 @@ func (e filterExpr) eval(r *render) (any, error) {
 	args, err := r.evalAll(e.args)
 	if err != nil {
 		return nil, err
+	}
+	if e.name == "map" {
+		return mapped(v, args)
 	}
 	return filters[e.name](v, args)
 }

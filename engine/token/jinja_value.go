@@ -53,7 +53,7 @@ type (
 	}
 )
 
-// Values of a template: nil, bool, int64, float64, string, []any, *dict, *namespace and undefined.
+// Values of a template: nil, bool, int64, float64, string, []any, *dict, *namespace, *macro and undefined.
 type (
 	undefined struct{}
 	dict      struct {

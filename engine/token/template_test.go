@@ -3,6 +3,7 @@ package token
 import (
 	"compress/gzip"
 	"encoding/json"
+	"image"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,7 +121,10 @@ func TestBrokenTemplates(t *testing.T) {
 		{"{% if x %}", `ends with ""`},
 		{"{% endif %}", "closes nothing"},
 		{"{% for x of y %}{% endfor %}", "has no in"},
-		{"{% macro f() %}{% endmacro %}", `"macro" is unknown`},
+		{"{% call f() %}{% endcall %}", `"call" is unknown`},
+		{"{% macro f( %}{% endmacro %}", `a parameter is missing`},
+		{"{% macro f() %}", `ends with ""`},
+		{"{% macro f(1) %}{% endmacro %}", `a parameter is missing`},
 		{"{{ x | explode }}", `"explode" is unknown`},
 		{"{{ x is odd }}", `"odd" is unknown`},
 		{"{{ 'a }}", "not closed"},
@@ -145,6 +149,11 @@ func TestBrokenTemplates(t *testing.T) {
 		{"{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}{% endfor %}{% endfor %}{% endfor %}", "steps"},
 		{"{% set ns = namespace(x='xxxxxxxx') %}{% for a in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "steps"},
 		{"{{ range(99999999999) }}", "range"},
+		{"{{ range(1, 2, 0) }}", "range"},
+		{"{% macro f(a) %}{{ f(a) }}{% endmacro %}{{ f(1) }}", "calls itself"},
+		{"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "2 arguments"},
+		{"{% macro f(a) %}{% endmacro %}{{ f(b=2) }}", "no parameter b"},
+		{"{{ [1] | map('explode') | list }}", `"explode" is unknown`},
 	} {
 		nodes, err := parseJinja(c.source)
 		if err != nil {
@@ -153,6 +162,84 @@ func TestBrokenTemplates(t *testing.T) {
 		}
 		if _, err := renderJinja(nodes, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.40s: error %v, want %q", c.source, err, c.want)
+		}
+	}
+}
+
+// TestMacros renders what templates of models with tools are written in.
+func TestMacros(t *testing.T) {
+	for _, c := range []struct{ source, want string }{
+		{"{% macro f(a, b='x') %}[{{ a }}{{ b }}]{% endmacro %}{{ f(1) }}{{ f(2, 3) }}{{ f(4, b=5) }}{{ f() }}", "[1x][23][45][x]"},
+		{"{% macro down(n) %}{{ n }}{% if n > 0 %}{{ down(n - 1) }}{% endif %}{% endmacro %}{{ down(3) }}", "3210"},
+		{"{% set v = 'top' %}{% macro f() %}{{ v }}{{ x }}{% set v = 'own' %}{{ v }}{% endmacro %}{% for x in [1] %}{{ f() }}{% endfor %}{{ v }}", "topowntop"},
+		{"{% macro strip(text) %}{% set ns = namespace(r='') %}{% for part in text.split(']') %}{% set ns.r = ns.r + part.split('[')[0] %}{% endfor %}{{- ns.r | trim -}}{% endmacro %}{{ strip(' a [b] c ') }}", "a  c"},
+		{"{% for k, v in {'b': 1, 'A': 2} | dictsort %}{{ k }}{{ v }},{% endfor %}", "A2,b1,"},
+		{"{{ ['a', 'b'] | map('upper') | join('+') }}", "A+B"},
+		{"{% for i in range(3, -1, -2) %}{{ i }}{% endfor %}{% for i in range(1, 6, 2) %}{{ i }}{% endfor %}", "31135"},
+	} {
+		nodes, err := parseJinja(c.source)
+		if err != nil {
+			t.Errorf("%s: %v", c.source, err)
+			continue
+		}
+		if got, err := renderJinja(nodes, nil); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.source, got, err, c.want)
+		}
+	}
+}
+
+// gemmaLike is a template in the manner of Gemma 4: thoughts at the head of the system turn, pictures as parts, thoughts
+// stripped from earlier turns.
+const gemmaLike = `{%- macro plain(text) -%}
+    {%- set ns = namespace(kept='') -%}
+    {%- for piece in text.split('<channel|>') -%}{%- set ns.kept = ns.kept + piece.split('<|channel>')[0] -%}{%- endfor -%}
+    {{- ns.kept | trim -}}
+{%- endmacro -%}
+{{- bos_token -}}
+{%- set rest = messages -%}
+{%- if enable_thinking or messages[0]['role'] in ['system', 'developer'] -%}
+    {{- '<|turn>system\n' -}}
+    {%- if enable_thinking %}{{ '<|think|>\n' }}{% endif -%}
+    {%- if messages[0]['role'] == 'system' -%}{{- messages[0]['content'] | trim -}}{%- set rest = messages[1:] -%}{%- endif -%}
+    {{- '<turn|>\n' -}}
+{%- endif -%}
+{%- for message in rest -%}
+    {%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}
+    {{- '<|turn>' + role + '\n' -}}
+    {%- if message['content'] is string -%}
+        {{- plain(message['content']) if role == 'model' else message['content'] | trim -}}
+    {%- elif message['content'] is sequence -%}
+        {%- for item in message['content'] -%}
+            {%- if item['type'] == 'text' -%}{{- item['text'] | trim -}}{%- elif item['type'] == 'image' -%}{{- '<|image|>' -}}{%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{- '<turn|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|turn>model\n' -}}{%- endif -%}`
+
+// TestGemma renders conversations with pictures and thoughts, by the fixed form and by a checkpoint's own template, which
+// agree.
+func TestGemma(t *testing.T) {
+	nodes, err := parseJinja(gemmaLike)
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture := image.NewGray(image.Rect(0, 0, 1, 1))
+	for _, tmpl := range []Template{row("gemma"), {Name: "jinja", jinja: nodes, names: map[string]any{"bos_token": "<bos>"}, ThinkFlag: true}} {
+		for _, c := range []struct {
+			messages []engine.Message
+			think    bool
+			want     string
+		}{
+			{[]engine.Message{{Text: " Hi "}}, false, "<bos><|turn>user\nHi<turn|>\n<|turn>model\n"},
+			{[]engine.Message{{Role: "user", Text: "Hi"}}, true, "<bos><|turn>system\n<|think|>\n<turn|>\n<|turn>user\nHi<turn|>\n<|turn>model\n"},
+			{[]engine.Message{{Role: "system", Text: "Be kind."}, {Role: "user", Text: "a"}, {Role: "assistant", Text: "b"}, {Role: "user", Text: "c", Image: picture}}, true,
+				"<bos><|turn>system\n<|think|>\nBe kind.<turn|>\n<|turn>user\na<turn|>\n<|turn>model\nb<turn|>\n<|turn>user\n<|image|>c<turn|>\n<|turn>model\n"},
+		} {
+			got, err := tmpl.RenderPictures(c.messages, c.think, "<|image|>")
+			if err != nil || got != c.want {
+				t.Errorf("%s: %q, %v; want %q", tmpl.Name, got, err, c.want)
+			}
 		}
 	}
 }
