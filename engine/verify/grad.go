@@ -14,7 +14,8 @@ type node struct {
 // tape remembers how to pass derivatives back, in the order of the forward pass.
 type tape struct {
 	back []func()
-	see  func(q, k int) bool // which key a query attends to; nil: all
+	see  func(q, k int) bool    // which key a query attends to; nil: all
+	add  func(q, k int) float64 // what is added to a score; nil: nothing
 }
 
 func newNode(rows, cols int) *node {
@@ -153,6 +154,9 @@ func (t *tape) attention(q, key, val *node, k int) *node {
 			at := q.v[i*q.cols+h*k:][:k]
 			for j := range row {
 				row[j] = scale * dot(at, key.v[j*key.cols+h/group*k:][:k])
+				if t.add != nil {
+					row[j] += t.add(i, j)
+				}
 				if t.see != nil && !t.see(i, j) {
 					row[j] = math.Inf(-1)
 				}

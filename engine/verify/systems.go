@@ -20,6 +20,7 @@ var systems = []system{
 	{"magvitv2", verifyMAGVIT},
 	{"mmada", verifyMMaDA},
 	{"lumina-dimoo", verifyLumina},
+	{"mmada_losses", verifyMMaDALosses},
 	{"showo-sampling", verifyShowo},
 	{"llada-v", verifyLLaDAV},
 	{"lavida", verifyLaViDa},

@@ -53,7 +53,7 @@ func backend() (tensor.Backend, error) { return cpu.New(cpu.Options{}) }
 
 // TestFolders verifies the copies of the folders that we keep.
 func TestFolders(t *testing.T) {
-	for _, name := range []string{"llada", "llada_gqa", "llada_bf16", "llada-moe", "dream", "dllm-a2d-qwen3-mdlm", "dllm-a2d-qwen3-bd3lm", "llada2-mini", "fast-dllm", "d1", "mdlm", "bd3lm", "diffusion-lm", "diffusionbert", "diffusionbert_layerwise", "mmada", "magvitv2", "showo-sampling", "diffusion-gemma", "lumina-dimoo"} {
+	for _, name := range []string{"llada", "llada_gqa", "llada_bf16", "llada-moe", "dream", "dllm-a2d-qwen3-mdlm", "dllm-a2d-qwen3-bd3lm", "llada2-mini", "fast-dllm", "d1", "mdlm", "bd3lm", "diffusion-lm", "diffusionbert", "diffusionbert_layerwise", "mmada", "magvitv2", "showo-sampling", "diffusion-gemma", "lumina-dimoo", "mmada_losses"} {
 		t.Run(name, func(t *testing.T) { verifyFolder(t, name, Options{Backend: backend}) })
 	}
 }
