@@ -3,6 +3,7 @@ package cpu
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"unsafe"
 
 	"unmask/engine/tensor"
@@ -20,20 +21,22 @@ const groupSize = 32
 func groupBytes(nr int) int { return nr * (2 + groupSize/2) }
 
 // quantiseGroup writes x, a group or the beginning of one, as four words of eight values, and returns the scale: an eighth
-// of the number of largest magnitude, sign turned, rounded to five significant bits; NaN where a number is not finite.
-func quantiseGroup(dst *[4]uint32, x []float32) float32 {
-	*dst = [4]uint32{}
+// of the number of largest magnitude, the positive one of two, sign turned, rounded to five significant bits; NaN where a
+// number is not finite.
+func quantiseGroup(dst []uint32, x []float32) float32 {
+	clear(dst)
 	var most uint32
-	var extreme float32
 	for _, v := range x {
-		if b := math.Float32bits(v) & 0x7fffffff; b > most {
-			most, extreme = b, v
-		}
+		most = max(most, math.Float32bits(v)&0x7fffffff)
 	}
 	if most >= 0x7f800000 {
 		return float32(math.NaN())
 	}
-	u := math.Float32bits(extreme / -8)
+	extreme := math.Float32frombits(most)
+	if !slices.Contains(x, extreme) {
+		extreme = -extreme
+	}
+	u := math.Float32bits(extreme * -0.125)
 	d := math.Float32frombits((u + 0x3ffff + u>>19&1) &^ 0x7ffff)
 	inverse := 1 / d
 	if most == 0 || inverse-inverse != 0 { // zeros, or next to it
@@ -51,22 +54,33 @@ func quantiseGroup(dst *[4]uint32, x []float32) float32 {
 	return d
 }
 
+// quantiseRow writes row x in groups: four words and a scale each.
+func (k *kernels) quantiseRow(words []uint32, scales, x []float32) {
+	whole := 0
+	if k.quantiseI4 != nil {
+		if whole = len(x) / groupSize; whole > 0 {
+			k.quantiseI4(unsafe.Pointer(&words[0]), unsafe.Pointer(&scales[0]), unsafe.Pointer(&x[0]), whole)
+		}
+	}
+	for g := whole; g*groupSize < len(x); g++ {
+		scales[g] = quantiseGroup(words[4*g:4*g+4], x[g*groupSize:min(len(x), (g+1)*groupSize)])
+	}
+}
+
 // packGroups packs panel i of j.src in groups.
 func packGroups(j *job, w *worker, i int) {
 	m, nr := j.m, j.kern.nr
-	row := grow(&w.row, m.k)
+	groups := (m.k + groupSize - 1) / groupSize
+	mem := grow(&w.packC, 5*groups)
+	scales, words := mem[:groups], unsafe.Slice((*uint32)(unsafe.Pointer(&mem[groups])), 4*groups)
 	out := unsafe.Slice((*byte)(unsafe.Pointer(&m.words[i*m.panel])), 4*m.panel)
 	size := groupBytes(nr)
-	stride := m.k * j.from.Size()
-	var words [4]uint32
 	for c := range min(nr, m.n-i*nr) {
-		at := (i*nr + c) * stride
-		widen(row, j.src[at:at+stride], j.from)
-		for g := 0; g*groupSize < m.k; g++ {
-			scale := quantiseGroup(&words, row[g*groupSize:min(m.k, (g+1)*groupSize)])
-			to := out[g*size:]
+		j.kern.quantiseRow(words, scales, j.wide(w, i*nr+c))
+		for g, scale := range scales {
+			to := out[g*size:][:size]
 			binary.NativeEndian.PutUint16(to[2*c:], uint16(math.Float32bits(scale)>>16))
-			for r, v := range words {
+			for r, v := range words[4*g : 4*g+4] {
 				binary.NativeEndian.PutUint32(to[2*nr+4*(r*nr+c):], v)
 			}
 		}

@@ -40,6 +40,10 @@ type kernels struct {
 
 	// unpackI4 writes groups of weights of four bits as panels of bf16 take them.
 	unpackI4 func(dst, src unsafe.Pointer, groups int)
+	// quantiseI4 writes whole groups of a row as four words each, and their scales; widen writes n bf16, a multiple of 16, as
+	// f32. nil: slower code does it.
+	quantiseI4 func(dst, scales, src unsafe.Pointer, groups int)
+	widen      func(dst, src unsafe.Pointer, n int)
 
 	// packF32 and packBF16 copy a row of activations to chunks of 16 words, step bytes apart, the last one zero padded.
 	packF32, packBF16 func(dst unsafe.Pointer, x []float32, step int)

@@ -137,6 +137,21 @@ func packPanel(j *job, w *worker, i int) {
 	}
 }
 
+// wide is row r of j.src in f32, in the worker's memory.
+func (j *job) wide(w *worker, r int) []float32 {
+	k := j.m.k
+	src := j.src[r*k*j.from.Size():][:k*j.from.Size()]
+	row := grow(&w.row, k)
+	whole := 0
+	if j.from == tensor.BF16 && j.kern.widen != nil {
+		if whole = k &^ (chunkWords - 1); whole > 0 {
+			j.kern.widen(unsafe.Pointer(&row[0]), unsafe.Pointer(&src[0]), whole)
+		}
+	}
+	widen(row[whole:], src[whole*j.from.Size():], j.from)
+	return row
+}
+
 // packWords writes row r of j.src as words, zero padded.
 func (j *job) packWords(dst []float32, w *worker, r int) {
 	m := j.m
@@ -145,19 +160,17 @@ func (j *job) packWords(dst []float32, w *worker, r int) {
 	clear(dst)
 	switch {
 	case m.dt == tensor.F32:
-		widen(dst[:m.k], src, j.from)
+		copy(dst, j.wide(w, r))
 	case m.dt == tensor.BF16 && j.from == tensor.BF16:
 		copy(raw, src)
 	case m.dt == tensor.BF16:
-		row := grow(&w.row, m.k)
-		widen(row, src, j.from)
+		row := j.wide(w, r)
 		halves := unsafe.Slice((*uint16)(unsafe.Pointer(&dst[0])), 2*len(dst))
 		for s, v := range row {
 			halves[s] = roundBF16(v)
 		}
 	default: // four bytes a word
-		row := grow(&w.row, m.k)
-		widen(row, src, j.from)
+		row := j.wide(w, r)
 		unit, mul := unitOf(j.kern.maxBits(row))
 		j.kern.packI8(unsafe.Pointer(&dst[0]), row, 4*chunkWords, mul)
 		sum := int32(0)
@@ -173,12 +186,9 @@ func (j *job) packWords(dst []float32, w *worker, r int) {
 // packSingleBytes packs panel i of a weight whose words are single i8.
 func packSingleBytes(j *job, w *worker, i int) {
 	m, nr := j.m, j.kern.nr
-	row := grow(&w.row, m.k)
 	out := unsafe.Slice((*int8)(unsafe.Pointer(&m.words[i*m.panel])), 4*m.panel)
-	stride := m.k * j.from.Size()
 	for c := range min(nr, m.n-i*nr) {
-		at := (i*nr + c) * stride
-		widen(row, j.src[at:at+stride], j.from)
+		row := j.wide(w, i*nr+c)
 		unit, mul := unitOf(j.kern.maxBits(row))
 		for s, v := range row {
 			out[s*nr+c] = int8(math.RoundToEven(float64(v * mul)))

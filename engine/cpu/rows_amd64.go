@@ -231,6 +231,16 @@ func packBytesAVX512(dst unsafe.Pointer, x []float32, step int, mul float32)
 //go:noescape
 func finishBytesAVX512(rows int, c unsafe.Pointer, ldc int, w, sums, units unsafe.Pointer)
 
+// quantiseGroupsAVX512 writes groups of 32 numbers as 16 bytes each, and their scales as f32; see quantiseGroup.
+//
+//go:noescape
+func quantiseGroupsAVX512(dst, scales, src unsafe.Pointer, groups int)
+
+// widenAVX512 writes n bf16 as f32, n a multiple of 16.
+//
+//go:noescape
+func widenAVX512(dst, src unsafe.Pointer, n int)
+
 // expPackAVX512 writes exp2((x-m)*scale) as chunks of 32 bf16, step bytes apart, the last one zero padded, and returns the sum.
 //
 //go:noescape

@@ -55,7 +55,7 @@ type Matrix interface {
 	// DType is the arithmetic of products with it: F32 products are exact f32; BF16 products round both operands to
 	// bf16 and add up in f32; I8 products quantise x by rows and w by rows of w, each to 255 steps over its largest
 	// magnitude m: q = round(v * (127/m)), ties to even, stands for q * (m/127). A row that is not finite gives NaN. I4
-	// products round x to bf16 and quantise w by groups of 32 adjacent k: with m the element of largest magnitude and d = -m/8
+	// products round x to bf16 and quantise w by groups of 32 adjacent k: with m the element of largest magnitude (the positive one of two) and d = -m/8
 	// rounded to five significant bits, q = round(v/d), ties to even, in [-8, 7], stands for q * d.
 	DType() DType
 	// Bytes is the memory that it takes.

@@ -192,7 +192,7 @@ func quantise4(v []float32, k int) []float32 {
 			group := v[g:min(g+32, i+k)]
 			extreme := float32(0)
 			for _, x := range group {
-				if math.Abs(float64(x)) > math.Abs(float64(extreme)) {
+				if a, b := math.Abs(float64(x)), math.Abs(float64(extreme)); a > b || a == b && x > 0 {
 					extreme = x
 				}
 			}

@@ -205,6 +205,96 @@ func (r rowFunc) packBytes() {
 	r.ret()
 }
 
+// quantiseGroups writes the reverse of unpackGroups for one row: four bits a number, and the scales.
+//
+// size: one instruction a line.
+func (r rowFunc) quantiseGroups() {
+	r.text("quantiseGroupsAVX512", "(dst, scales, src unsafe.Pointer, groups int)",
+		"writes groups of 32 numbers as 16 bytes each, and their scales as f32; see quantiseGroup.", 32)
+	r.i("MOVQ dst+0(FP), DI")
+	r.i("MOVQ scales+8(FP), DX")
+	r.i("MOVQ src+16(FP), SI")
+	r.i("MOVQ groups+24(FP), CX")
+	r.i("VMOVUPS %s, Z16", c("abs"))
+	r.i("VMOVUPS %s, Z17", c("minusEight"))
+	r.i("VMOVUPS %s, Z18", c("seven"))
+	r.i("VMOVUPS %s, Z19", c("nibble"))
+	r.i("VMOVUPS %s, Z20", c("pairUp"))
+	r.i("VMOVUPS %s, Z21", c("minusEighth"))
+	r.i("VMOVUPS %s, Z22", c("scaleRound"))
+	r.i("VMOVUPS %s, Z23", c("scaleKeep"))
+	r.i("VMOVUPS %s, Z24", c("unit"))
+	r.i("VMOVUPS %s, Z25", c("one"))
+	r.i("VMOVUPS %s, Z26", c("infinity"))
+	r.i("VPTERNLOGD $0xff, Z27, Z27, Z27") // a NaN
+	r.p("group:")
+	r.i("VMOVUPS (SI), Z0")
+	r.i("VMOVUPS 64(SI), Z1")
+	r.i("VPANDD Z16, Z0, Z2")
+	r.i("VPANDD Z16, Z1, Z3")
+	r.i("VPMAXUD Z3, Z2, Z2")
+	for _, shuffle := range []string{"VSHUFI64X2 $0x4e, Z2, Z2, Z3", "VSHUFI64X2 $0xb1, Z2, Z2, Z3", "VPSHUFD $0x4e, Z2, Z3", "VPSHUFD $0xb1, Z2, Z3"} {
+		r.i("%s", shuffle)
+		r.i("VPMAXUD Z3, Z2, Z2")
+	}
+	// Z2: the largest magnitude. It keeps its sign unless it is there as a positive number.
+	r.i("VCMPPS $0, Z0, Z2, K1")
+	r.i("VCMPPS $0, Z1, Z2, K2")
+	r.i("KORTESTW K1, K2")
+	r.i("VMULPS Z21, Z2, Z3")
+	positive := r.label("positive")
+	r.i("JNZ %s", positive)
+	r.i("VANDPS Z16, Z3, Z3")
+	r.p("%s:", positive)
+	r.i("VPSRLD $19, Z3, Z4")
+	r.i("VPANDD Z24, Z4, Z4")
+	r.i("VPADDD Z22, Z4, Z4")
+	r.i("VPADDD Z3, Z4, Z4")
+	r.i("VPANDD Z23, Z4, Z3") // the scale
+	r.i("VDIVPS Z3, Z25, Z5")
+	// Zeros, or next to it: the inverse is not finite. NaN where a number is not finite.
+	r.i("VPANDD Z16, Z5, Z6")
+	r.i("VPCMPUD $1, Z26, Z6, K1") // below infinity
+	r.i("VPCMPUD $5, Z26, Z2, K2") // not below it
+	r.i("KANDNW K1, K2, K1")
+	r.i("VMOVAPS.Z Z3, K1, Z3")
+	r.i("VMOVAPS Z27, K2, Z3")
+	r.i("VMOVSS X3, (DX)")
+	for k := range 2 {
+		r.i("VMULPS Z5, Z%d, Z%d", k, k)
+		r.i("VCVTPS2DQ.Z Z%d, K1, Z%d", k, k)
+		r.i("VPMAXSD Z17, Z%d, Z%d", k, k)
+		r.i("VPMINSD Z18, Z%d, Z%d", k, k)
+		r.i("VPANDD Z19, Z%d, Z%d", k, k)
+		r.i("VPMOVDB Z%d, X%d", k, k)
+	}
+	r.i("VINSERTI128 $1, X1, Y0, Y0")
+	r.i("VPMADDUBSW Y20, Y0, Y0")
+	r.i("VPMOVWB Y0, X0")
+	r.i("VMOVDQU X0, (DI)")
+	r.i("ADDQ $128, SI")
+	r.i("ADDQ $16, DI")
+	r.i("ADDQ $4, DX")
+	r.i("DECQ CX")
+	r.i("JNZ group")
+	r.ret()
+
+	r.text("widenAVX512", "(dst, src unsafe.Pointer, n int)", "writes n bf16 as f32, n a multiple of 16.", 24)
+	r.i("MOVQ dst+0(FP), DI")
+	r.i("MOVQ src+8(FP), SI")
+	r.i("MOVQ n+16(FP), CX")
+	r.i("SHRQ $4, CX")
+	r.p("next:")
+	r.i("VPMOVZXWD (SI), Z0")
+	r.i("VPSLLD $16, Z0, Z0")
+	r.i("VMOVUPS Z0, (DI)")
+	r.i("ADDQ $32, SI")
+	r.i("ADDQ $64, DI")
+	r.i("DECQ CX")
+	r.i("JNZ next")
+	r.ret()
+}
+
 // unpackGroups writes weights of four bits as pairs of bf16: two registers of columns, groups of 32 of k. The products of
 // values and scales are exact in bf16.
 func (r rowFunc) unpackGroups() {

@@ -42,6 +42,14 @@ var constants = []struct {
 	{"high", 0xffff0000},
 	{"abs", 0x7fffffff},
 	{"flip", 0x80808080},
+	{"minusEight", 0xfffffff8},
+	{"seven", 7},
+	{"nibble", 15},
+	{"pairUp", 0x10011001},
+	{"minusEighth", f32(-0.125)},
+	{"scaleRound", 0x3ffff},
+	{"scaleKeep", 0xfff80000},
+	{"infinity", 0x7f800000},
 	{"minusLog2e", f32(-1.44269504088896341)},
 	{"exp2Lo", f32(-200)},
 	{"exp2c4", f32(0.00961812910762848)},
@@ -109,6 +117,7 @@ func rows(f *file) {
 	r := rowFunc{f, sets[0]}
 	r.packPairs()
 	r.packBytes()
+	r.quantiseGroups()
 	r.expPack()
 	r.pairRows()
 	r.nextCandidate()
