@@ -139,7 +139,7 @@ func (c *call) duels(ctx context.Context, b *bench, them *contestant, r *duelRes
 	if err := c.compareLogits(ctx, b, m, them, r); err != nil {
 		return err
 	}
-	for _, l := range benchLengths {
+	for _, l := range b.lengths {
 		if l > m.Spec().MaxLen {
 			break
 		}

@@ -30,16 +30,18 @@ func (c *call) benchNetwork(ctx context.Context, b *bench) (*benchResult, error)
 		return nil, err
 	}
 	defer be.Close()
+	began := time.Now()
 	m, err := openModel(ctx, c.cfg, be)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
+	b.keep("open the model", "ms", []float64{float64(time.Since(began).Microseconds()) / 1e3})
 	m.KeepLogits(math.MaxInt) // a pass with all logits makes all
 	spec, dev := m.Spec(), be.Device()
 	r := &benchResult{Program: "unmask " + version, Device: dev.Name, Kernels: dev.Kernels, Threads: dev.Threads,
-		Model: spec.Name, Params: spec.Params, DType: spec.DType}
-	for _, l := range benchLengths {
+		Model: spec.Name, Params: spec.Params, Bytes: spec.Bytes, DType: spec.DType}
+	for _, l := range b.lengths {
 		if l > spec.MaxLen {
 			break
 		}
@@ -109,6 +111,16 @@ func benchForward(ctx context.Context, b *bench, m *models.Model, spec engine.Sp
 		p.Resize(len(want))
 		copy(p.Pos, want)
 		return logits.Pick(engine.PickOptions{}, &p)
+	})
+	if err != nil || l <= benchWanted || spec.Block > 0 || spec.PromptFirst {
+		return err
+	}
+	if _, err := m.Forward(ctx, engine.Input{Tokens: tokens, Keep: true, Want: want}); err != nil {
+		return err
+	}
+	_, err = b.times(ctx, fmt.Sprintf("block of %d, %d positions cached", len(want), l-len(want)), func() error {
+		_, err := m.Forward(ctx, engine.Input{Tokens: tokens, Want: want, Active: engine.Span{Lo: l - benchWanted, Hi: l}})
+		return err
 	})
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -18,6 +19,7 @@ type benchFlags struct {
 	repeats int
 	shape   string
 	noTasks bool
+	lengths []int
 	against string
 	python  string
 }
@@ -42,7 +44,7 @@ the clock.
   unmask bench --against onnx --dtype i8 --threads 2 --json`,
 		takes: takesModel | takesOutput | takesJSON,
 		setup: func(c *call) {
-			f := &benchFlags{repeats: 5}
+			f := &benchFlags{repeats: 5, lengths: benchLengths}
 			c.own = f
 			c.fs.Func("repeats", "`N`: how often each thing is measured (default 5)", func(v string) error {
 				if err := setInt(&f.repeats, v); err != nil {
@@ -54,6 +56,20 @@ the clock.
 				return nil
 			})
 			c.fs.StringVar(&f.shape, "shape", "", "`D,H,LAYERS,F,V`: width, heads, layers, feed-forward width, vocabulary of a random LLaDA")
+			c.fs.Func("lengths", "`N,...`: positions of the passes (default 64,256,512,1024)", func(v string) error {
+				f.lengths = nil
+				for s := range strings.SplitSeq(v, ",") {
+					n := 0
+					if err := setInt(&n, s); err != nil {
+						return err
+					}
+					if n < 1 || n > maxShape {
+						return fmt.Errorf("%d is outside [1, %d]", n, maxShape)
+					}
+					f.lengths = append(f.lengths, n)
+				}
+				return nil
+			})
 			c.fs.StringVar(&f.against, "against", "", "`ENGINE`: torch, llamacpp or onnx")
 			c.fs.StringVar(&f.python, "peer-python", "", "`FILE`: the Python interpreter that has the engine of --against")
 			c.fs.BoolVar(&f.noTasks, "no-tasks", false, "leave out whole tasks and start-up")
@@ -82,12 +98,14 @@ type benchResult struct {
 	Model    string        `json:"model"`
 	Params   int64         `json:"params"`
 	DType    string        `json:"dtype"`
+	Bytes    int64         `json:"bytes"` // memory of the weights
 	Measured []measurement `json:"measured"`
 }
 
 // bench accumulates measurements.
 type bench struct {
 	repeats int
+	lengths []int
 	out     []measurement
 	note    func(format string, a ...any) // progress, for people
 }
@@ -131,7 +149,7 @@ func runBench(ctx context.Context, c *call) error {
 		return err
 	}
 	f := c.own.(*benchFlags)
-	b := &bench{repeats: f.repeats, note: func(format string, a ...any) { fmt.Fprintf(c.err, "measuring "+format+"\n", a...) }}
+	b := &bench{repeats: f.repeats, lengths: f.lengths, note: func(format string, a ...any) { fmt.Fprintf(c.err, "measuring "+format+"\n", a...) }}
 	if f.shape != "" || f.against != "" {
 		if c.cfg.Model != "" {
 			return usagef("bench: --shape and --against make their own model; it cannot be used with a model folder (%s)", c.cfg.Model)
@@ -235,7 +253,7 @@ func (c *call) benchStart(ctx context.Context, b *bench) error {
 }
 
 func (r *benchResult) print(t *tabwriter.Writer) error {
-	fmt.Fprintf(t, "%s: %s parameters, %s\n%s, kernels %s, %d threads\n\n", r.Model, count(r.Params), r.DType, r.Device, r.Kernels, r.Threads)
+	fmt.Fprintf(t, "%s: %s parameters, %s, %s of memory\n%s, kernels %s, %d threads\n\n", r.Model, count(r.Params), r.DType, size(r.Bytes), r.Device, r.Kernels, r.Threads)
 	fmt.Fprintln(t, "what\tmedian\tmin\tmax\tunit\tn\t")
 	for _, m := range r.Measured {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", m.Name, figure(m.Median), figure(m.Min), figure(m.Max), m.Unit, m.N, m.Note)

@@ -116,6 +116,11 @@ func (b *Block) Apply(be tensor.Backend, x, h tensor.Tensor, s *Shared, cache KV
 		}
 		be.Add(x, h)
 	}
+	b.feedForward(be, x, h)
+}
+
+// feedForward is x += MLP(MLPNorm x); h is scratch.
+func (b *Block) feedForward(be tensor.Backend, x, h tensor.Tensor) {
 	m, gated := b.MLP.(*SwiGLU)
 	if o, ok := normOptions(b.MLPNorm); ok && gated && m.plain() {
 		o.Add = true

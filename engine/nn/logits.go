@@ -58,6 +58,12 @@ func (l *logits) take(x tensor.Tensor, p *pass) {
 	l.fill()
 }
 
+// takeRows is take of rows that are the wanted ones.
+func (l *logits) takeRows(x tensor.Tensor) {
+	l.s.Norm.Apply(l.s.be, l.final, x)
+	l.fill()
+}
+
 // chunk is how many positions the budget allows at one time.
 func (l *logits) chunk() int { return max(1, l.budget/(4*l.s.Config.Vocab)) }
 

@@ -9,16 +9,17 @@ import (
 
 // pass is the plan of one forward: what is fed, where it goes, what is wanted. Its slices are reused.
 type pass struct {
-	lens   []int
-	row    []part // of each sequence
-	ids    []engine.Token
-	want   []int // fed row of every wanted position, row after row
-	pos    []int // wanted absolute positions of row 0
-	slots  []int // cache row of each fed row
-	seqs   []tensor.Seq
-	table  []byte // which key each query may see
-	shared Shared
-	places []engine.Token // shared.Pos as rows of a table
+	lens    []int
+	row     []part // of each sequence
+	ids     []engine.Token
+	want    []int   // fed row of every wanted position, row after row
+	wantPos []int32 // their rotary positions
+	pos     []int   // wanted absolute positions of row 0
+	slots   []int   // cache row of each fed row
+	seqs    []tensor.Seq
+	table   []byte // which key each query may see
+	shared  Shared
+	places  []engine.Token // shared.Pos as rows of a table
 
 	at   []int // fed rows that are features
 	from []int // the feature of each

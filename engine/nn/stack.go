@@ -125,6 +125,10 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 		if p.shared.see = nil; s.watch != nil {
 			p.shared.see = func(name string, x tensor.Tensor) { s.see(name, i, x) }
 		}
+		if i == len(s.Blocks)-1 && s.narrow() {
+			s.out.takeRows(s.applyLast(x, s.cache.layer(i)))
+			return s.finish()
+		}
 		s.Blocks[i].Apply(be, x, h, &p.shared, s.cache.layer(i))
 		s.see("block", i, x)
 	}
@@ -133,7 +137,12 @@ func (s *Stack) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 		s.see("ln_f", -1, h)
 	}
 	s.out.take(x, p)
-	if err := be.Err(); err != nil {
+	return s.finish()
+}
+
+// finish returns the logits of a pass, or what failed.
+func (s *Stack) finish() (engine.Logits, error) {
+	if err := s.be.Err(); err != nil {
 		s.cache.drop()
 		return nil, fmt.Errorf("forward: %w", err)
 	}
