@@ -91,8 +91,8 @@ type SwiGLU struct {
 	shape [2]int // [T, F]; kept here because the slice passed to a backend escapes
 }
 
-// plain reports whether no product has a bias.
-func (m *SwiGLU) plain() bool { return m.Gate.B == nil && m.Up.B == nil && m.Down.B == nil }
+// plain reports whether a backend's gated product does all of m: silu, and no biases.
+func (m *SwiGLU) plain() bool { return !m.Tanh && m.Gate.B == nil && m.Up.B == nil && m.Down.B == nil }
 
 // Apply implements [FeedForward].
 func (m *SwiGLU) Apply(be tensor.Backend, h tensor.Tensor) {
