@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,21 +34,15 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	}
 	o, d := &job.Options, spec.Defaults[job.Task]
 	o.Ban = slices.Clone(o.Ban)
-	if o.Schedule == "" {
-		o.Schedule = d.Schedule
-	}
+	o.Schedule = cmp.Or(o.Schedule, d.Schedule)
 	if o.Sampler == "" {
 		o.Sampler = d.Sampler
 		if o.Params == nil {
 			o.Params = d.Params
 		}
 	}
-	if o.Cache == "" {
-		o.Cache = engine.CacheNone
-	}
-	if o.HoleLength == 0 {
-		o.HoleLength = max(d.HoleLength, 1)
-	}
+	o.Cache = cmp.Or(o.Cache, engine.CacheNone)
+	o.HoleLength = cmp.Or(o.HoleLength, d.HoleLength, 1)
 	switch {
 	case isPicture(job.Task):
 		o.Length, o.Block = 0, 0
@@ -63,14 +58,7 @@ func fill(job *engine.Job, spec engine.Spec) error {
 	case o.Length == 0:
 		o.Length = d.Length
 	}
-	if spec.Mask < 0 { // whole canvases
-		if o.Block == 0 {
-			o.Block = spec.Block
-		}
-		if n := max(o.Block, 1); o.Length > 0 && o.Length <= spec.MaxLen {
-			o.Length = (o.Length + n - 1) / n * n
-		}
-	}
+	wholeCanvases(o, spec)
 	if o.Steps == 0 {
 		o.Steps = d.Steps
 		if d.Length > 0 && o.Length > 0 { // as many tokens a step as the default has
@@ -116,6 +104,19 @@ func cacheable(task engine.Task, mode engine.CacheMode, spec engine.Spec) error 
 		return nil
 	}
 	return &engine.UnsupportedError{What: fmt.Sprintf("cache %q", mode), Have: "none, prefix, dual, lazy, confident"}
+}
+
+// wholeCanvases rounds the length of an answer up to canvases, for a model that denoises those.
+func wholeCanvases(o *engine.Options, spec engine.Spec) {
+	if spec.Mask >= 0 {
+		return
+	}
+	if o.Block == 0 {
+		o.Block = spec.Block
+	}
+	if n := max(o.Block, 1); o.Length > 0 && o.Length <= spec.MaxLen {
+		o.Length = (o.Length + n - 1) / n * n
+	}
 }
 
 func names(rows []sample.Entry) string {
