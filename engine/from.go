@@ -6,6 +6,8 @@ package engine
 type From struct {
 	Run  string `json:"run,omitempty"` // id of the other run
 	Step int    `json:"step"`          // its steps that are taken over, 0: none
+	// Before is how many passes it had taken over itself, so that noise is drawn as in the pass after all of them.
+	Before int `json:"before,omitempty"`
 	// Tokens is the state, the mask token where hidden. What the job fixes, its prompt, must stand there unchanged. It may
 	// be shorter than the job's sequence: what follows starts masked, so that an answer can be made longer.
 	Tokens []Token `json:"tokens"`

@@ -125,6 +125,9 @@ func (r *Runner) Do(c state.Cmd) {
 		if stop != nil {
 			stop()
 		}
+	case state.AskModel:
+		r.wait.Add(1) // Close waits
+		go r.ask(c.Probe)
 	case state.StartToast:
 		time.AfterFunc(toastTime, func() { r.post(state.ToastOver{ID: c.ID}) })
 	default:
@@ -149,6 +152,34 @@ func (r *Runner) load() {
 	default:
 		r.post(state.Loaded{Spec: spec})
 	}
+}
+
+// ask makes the one forward pass of a probe.
+func (r *Runner) ask(p state.Probe) {
+	defer r.wait.Done()
+	out := state.Probed{Run: p.Run, Step: p.Step, Pos: p.Pos, Look: engine.Look{Pos: p.Pos}}
+	for ev, err := range r.session.Run(r.ctx, p.Job) {
+		if err != nil {
+			out.Err = err
+			break
+		}
+		step, ok := ev.(engine.Step)
+		if !ok {
+			continue
+		}
+		for _, l := range step.Looks {
+			if l.Pos == p.Pos {
+				out.Look = l
+			}
+		}
+		for _, c := range step.Changes {
+			if c.Pos == p.Pos {
+				out.Look = engine.Look{Pos: c.Pos, Token: c.To, Prob: c.Prob, Margin: c.Margin, Entropy: c.Entropy, Text: c.Text, Top: c.Top}
+			}
+		}
+		break
+	}
+	r.post(out)
 }
 
 // keep does one command of the history.
@@ -200,6 +231,8 @@ func (r *Runner) keep(ctx context.Context, c state.Cmd) {
 		r.kept(h.PutDraftPicture(ctx, c.Session, c.Image))
 	case state.KeepMask:
 		r.kept(h.PutDraftMask(ctx, c.Session, c.Mask))
+	case state.KeepName:
+		r.kept(h.SetName(ctx, c.Run, c.Name))
 	case state.KeepAccepted:
 		r.kept(h.SetAccepted(ctx, c.Run, true))
 	case state.KeepValues:

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"unmask/engine"
 	"unmask/ui/state"
 )
 
@@ -57,6 +58,9 @@ func (s *Store) Dispatch(m state.Msg) {
 	for len(s.queue) > 0 {
 		next := s.queue[0]
 		s.queue = s.queue[1:]
+		if p, ok := next.(state.Probed); ok {
+			s.probed(p)
+		}
 		var cmds []state.Cmd
 		s.now, cmds = state.Update(s.now, next, s.fresh())
 		for _, c := range cmds {
@@ -70,6 +74,21 @@ func (s *Store) Dispatch(m state.Msg) {
 			s.ended(e)
 		}
 	}
+}
+
+// probed keeps what the model said of a position in the view that it was asked for.
+func (s *Store) probed(p state.Probed) {
+	v := s.views[p.Run]
+	if v == nil {
+		return
+	}
+	if p.Err != nil {
+		s.log.Warn("ask the model", "job", p.Run, "step", p.Step, "err", p.Err)
+	}
+	if v.Asked == nil {
+		v.Asked = map[state.Asked]engine.Look{}
+	}
+	v.Asked[state.Asked{Step: p.Step, Pos: p.Pos}] = p.Look
 }
 
 // View is the view of a run, or nil.

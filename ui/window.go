@@ -228,6 +228,14 @@ func (w *Window) EncodePicture(to fyne.URIWriteCloser, run string, img image.Ima
 	return png.Encode(to, img)
 }
 
+// Seek implements parts.Env.
+func (w *Window) Seek(step int) {
+	w.shell.observe() // the time line may not know yet which run is shown
+	if tl := w.shell.timeline(); tl != nil {
+		tl.Seek(step)
+	}
+}
+
 // Stage implements parts.Env.
 func (w *Window) Stage() panel.Options { return w.stage }
 

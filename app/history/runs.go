@@ -78,13 +78,13 @@ func (h *DB) Runs(ctx context.Context, q state.RunQuery) ([]state.Run, error) {
 }
 
 // runColumns are what [scanRun] reads.
-const runColumns = "r.id, r.session, r.parent, r.grp, r.created, r.state, r.accepted, r.steps, r.elapsed, r.answer, r.think, r.message, r.job, r.stats"
+const runColumns = "r.id, r.session, r.parent, r.grp, r.created, r.state, r.accepted, r.steps, r.elapsed, r.answer, r.think, r.message, r.job, r.stats, r.name"
 
 func scanRun(scan func(...any) error, more ...any) (state.Run, error) {
 	var r state.Run
 	var created, elapsed int64
 	var job, stats string
-	dst := []any{&r.ID, &r.Session, &r.Parent, &r.Group, &created, &r.State, &r.Accepted, &r.Steps, &elapsed, &r.Text, &r.Think, &r.Message, &job, &stats}
+	dst := []any{&r.ID, &r.Session, &r.Parent, &r.Group, &created, &r.State, &r.Accepted, &r.Steps, &elapsed, &r.Text, &r.Think, &r.Message, &job, &stats, &r.Name}
 	if err := scan(append(dst, more...)...); err != nil {
 		return r, err
 	}
@@ -263,6 +263,11 @@ func (h *DB) RestoreRun(ctx context.Context, run string) error {
 // SetAccepted implements [state.History].
 func (h *DB) SetAccepted(ctx context.Context, run string, accepted bool) error {
 	return h.update(ctx, "mark run "+run, "UPDATE runs SET accepted = ? WHERE id = ?", accepted, run)
+}
+
+// SetName implements [state.History].
+func (h *DB) SetName(ctx context.Context, run, name string) error {
+	return h.update(ctx, "name run "+run, "UPDATE runs SET name = ? WHERE id = ?", name, run)
 }
 
 // Picture implements [state.History].

@@ -69,6 +69,8 @@ CREATE TABLE settings (
 	name  TEXT PRIMARY KEY,
 	value BLOB NOT NULL
 ) STRICT;
+`, `
+ALTER TABLE runs ADD COLUMN name TEXT NOT NULL DEFAULT '';
 `}
 
 // purge removes what was hidden before the time of the first argument, children first.

@@ -31,8 +31,8 @@ func (m *model) takeState(seq *engine.Sequence, f *engine.From) error {
 		return &engine.InputError{Item: "state to go on from", Reason: fmt.Sprintf(format, args...)}
 	}
 	n := len(seq.Tokens)
-	if len(f.Tokens) > n || f.Step < 0 || f.Step > maxSteps {
-		return bad("%d tokens after step %d, the job has %d positions and at most %d steps", len(f.Tokens), f.Step, n, maxSteps)
+	if len(f.Tokens) > n || f.Step < 0 || f.Step > maxSteps || f.Before < 0 || f.Before > maxSteps {
+		return bad("%d tokens after %d and %d steps, the job has %d positions and at most %d steps", len(f.Tokens), f.Before, f.Step, n, maxSteps)
 	}
 	for i, t := range f.Tokens {
 		if seq.Fixed[i] {

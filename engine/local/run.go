@@ -101,7 +101,7 @@ func (r *running) process(s *stage) (process, error) {
 	}
 	proc := &denoise.Masked{Model: net, Sampler: sampler, Guide: s.guide, GuideImage: s.guideImage, Answer: s.answer, Avoid: r.plan.avoid}
 	if f := r.plan.started.Job.From; f != nil {
-		proc.Begun, proc.GoesOn = f.Step, !f.Anew && !r.plan.windows && s.words == nil
+		proc.Begun, proc.GoesOn = f.Before+f.Step, !f.Anew && !r.plan.windows && s.words == nil
 	}
 	return proc, nil
 }

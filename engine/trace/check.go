@@ -79,7 +79,7 @@ func (c *Checker) checkStarted(s *engine.Started) error {
 		}
 	}
 	if f := s.Job.From; f != nil {
-		if len(f.Tokens) > n || f.Step < 0 {
+		if len(f.Tokens) > n || f.Step < 0 || f.Before < 0 {
 			return c.bad("from", "%d tokens after step %d, the sequence has %d positions", len(f.Tokens), f.Step, n)
 		}
 		for _, p := range f.Pinned {

@@ -67,6 +67,12 @@ type Pane struct {
 	spec      string
 	examples  *fyne.Container
 	lastWrite int64
+
+	branch    *parts.Brancher
+	branchRow fyne.CanvasObject
+	row       fyne.CanvasObject // prompt and run button
+	brush     bool
+	picked    string // run beside the one shown, whose differences are marked
 }
 
 // New makes the pane.
@@ -89,7 +95,10 @@ func New(env parts.Env) *Pane {
 	p.error.OnRetry = p.retry
 	p.examples = parts.VStack(8, 0, 0)
 	p.empty = parts.Empty(theme.Icon("pane-chat"), "Ask something", "The answer starts as masks, and the surest tokens come first. Write ___ where words are to be filled in, or attach a picture.", p.examples)
+	p.branch = parts.NewBrancher(env, state.PaneChat)
+	p.branch.Where = p.where
 	p.makeComposer()
+	p.panel.watch(p)
 	p.root = container.New(&layoutChat{p}, p.listBox, parts.VLine(), container.NewStack(p.scroll, p.empty), p.composer, parts.HLine(), parts.VLine(), p.panel.box, p.error)
 	return p
 }
@@ -120,8 +129,11 @@ func (p *Pane) makeComposer() {
 		env.Dispatch(state.Attach{Pane: state.PaneChat})
 	})
 	p.attached = parts.HStack(12, 0, 0, parts.Fixed(48, 48, p.thumb), parts.Grow(0, parts.Caption("The next prompt is about this picture")), remove)
-	p.composer = parts.VStack(8, 20, 12, p.editing, p.attached, p.meter,
-		parts.HStack(8, 0, 0, p.attach, p.think, parts.Grow(120, parts.AtLeast(0, theme.MainAction, p.entry)), p.run))
+	p.row = parts.HStack(8, 0, 0, p.attach, p.think, parts.Grow(120, parts.AtLeast(0, theme.MainAction, p.entry)), p.run)
+	p.branchRow = parts.AtLeast(0, theme.MainAction, p.branch.Bar)
+	p.branchRow.Hide()
+	p.branch.Bar.Hide()
+	p.composer = parts.VStack(8, 20, 12, p.editing, p.attached, p.meter, p.row, p.branchRow)
 }
 
 func lines(text string) (n int) {
@@ -190,8 +202,10 @@ func (p *Pane) Apply(s *state.State) {
 	visible(p.listBox, p.listShown())
 	p.panelBtn.SetOn(s.Panel)
 	visible(p.panel.box, s.Panel && p.roomForPanel())
+	p.branch.Apply(s)
 	p.panel.apply(s)
 	p.applyTurns(s)
+	p.showTree(s)
 	p.entry.Put(ps.Draft.Text)
 	busy := s.Busy(state.PaneChat)
 	if busy && ps.Draft.Text == "" {
@@ -273,12 +287,15 @@ func (p *Pane) Observe() {
 	if p.now == nil {
 		return
 	}
+	ps := p.now.Panes[state.PaneChat]
+	v := p.env.View(ps.Shown)
+	p.branch.Observe(v)
 	for _, id := range p.order {
 		p.turns[id].observe(p.view)
 	}
-	ps := p.now.Panes[state.PaneChat]
-	v := p.env.View(ps.Shown)
 	p.panel.observe(v)
+	p.showBranch()
+	p.showTree(p.now)
 	p.progress(v)
 	p.seen()
 }
@@ -360,16 +377,28 @@ func (p *Pane) Rune(r rune) bool {
 		p.panel.choose(palette.View(r - '1'))
 		return true
 	}
-	return false
+	return p.letter(r)
 }
 
 // Shortcut implements the pane.
 func (p *Pane) Shortcut(s fyne.Shortcut) bool {
+	switch s.(type) {
+	case *fyne.ShortcutUndo:
+		p.branch.Undo()
+		return true
+	case *fyne.ShortcutRedo:
+		p.branch.Redo()
+		return true
+	}
 	c, ok := s.(*desktop.CustomShortcut)
 	if !ok {
 		return false
 	}
 	switch c.KeyName {
+	case fyne.KeyZ:
+		p.branch.Redo()
+	case fyne.KeyReturn:
+		p.branch.RunOn()
 	case fyne.KeyF:
 		if !p.listShown() {
 			p.env.Dispatch(state.ToggleList{})

@@ -37,6 +37,11 @@ type panel struct {
 	now      *state.State
 	wrote    int64
 	chosen   func(palette.View)
+
+	tree     *widgets.RunTree
+	treeBox  fyne.CanvasObject
+	stageBox fyne.CanvasObject
+	compare  *parts.Text // how much the run picked beside the one shown differs
 }
 
 // numberNames are the numbers below the heat map, two columns.
@@ -81,14 +86,35 @@ func newPanel(env parts.Env, chosen func(palette.View)) *panel {
 		}
 		rows = append(rows, container.NewGridWithColumns(2, cells...))
 	}
+	p.tree = widgets.NewRunTree()
+	p.compare = parts.Caption("")
+	p.stageBox = parts.Fixed(0, 142, p.stage)
+	p.treeBox = parts.VStack(8, 0, 0, parts.HStack(8, 0, 0, parts.Strong("Runs").Whole(), parts.Grow(40, p.compare)), parts.Fixed(0, 206, container.NewVScroll(p.tree)))
+	p.treeBox.Hide()
 	head := parts.VStack(12, 0, 0,
 		parts.HStack(8, 0, 0, p.segment),
-		parts.Fixed(0, 142, p.stage),
+		p.stageBox,
+		p.treeBox,
 		parts.HStack(8, 0, 0, parts.Strong("Step by position").Whole(), layout.NewSpacer(), p.legend))
 	foot := parts.VStack(6, 0, 0, append(rows, parts.Inset(14, 0, 0, 0, parts.HStack(8, 0, 0, parts.Grow(100, parts.Fixed(0, theme.Control, p.sampler)), p.settings)))...)
 	heat := parts.NewBox(theme.ColorCanvas, theme.RadiusCard, parts.Inset(8, 8, 8, 4, p.heat))
 	p.box = parts.NewBox(theme.ColorPanel, 0, parts.Inset(12, 16, 12, 16, container.NewBorder(parts.Inset(0, 0, 10, 0, head), parts.Inset(12, 0, 0, 0, foot), nil, nil, heat)))
 	return p
+}
+
+// watch passes on what is done in the panel.
+func (p *panel) watch(c *Pane) {
+	p.heat.OnSeek = p.env.Seek
+	p.stage.View.OnTapped = func(pos int, at fyne.Position) {
+		o := fyne.CurrentApp().Driver().AbsolutePositionForObject(p.stage.View)
+		c.branch.Open(p.env.View(p.run), pos, o.Add(at))
+	}
+	p.tree.OnShow = c.showNode
+	p.tree.OnPick = func(id string) { c.picked = id; c.Observe() }
+	p.tree.OnRename = func(id string, at fyne.Position) {
+		c.rename(id, fyne.CurrentApp().Driver().AbsolutePositionForObject(p.tree).Add(at))
+	}
+	p.tree.OnDelete = c.deleteNode
 }
 
 func (p *panel) choose(v palette.View) {

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -44,7 +45,8 @@ type turn struct {
 	prompt  *parts.Text
 	picture *canvas.Image
 	note    *parts.Text // below the prompt
-	made    *parts.Text // model and settings
+	made    *parts.Text // model and settings, or that the past is shown
+	about   string      // model and settings
 	strip   *widgets.TokenStrip
 	holder  *fyne.Container
 	state   *parts.Text
@@ -53,6 +55,7 @@ type turn struct {
 	prev    *widgets.IconButton
 	next    *widgets.IconButton
 	shots   *fyne.Container
+	paint   *widgets.IconButton
 	shown   *state.View
 	all     []string
 	at      int
@@ -67,7 +70,18 @@ func newTurn(p *Pane, root string) *turn {
 	t.strip = widgets.NewTokenStrip()
 	t.holder = container.New(stripLayout{t.strip}, t.strip)
 	t.strip.OnHeight = func(float32) { p.grown() }
-	t.strip.OnTapped = func(int, fyne.Position) { p.env.Dispatch(state.ShowRun{Pane: state.PaneChat, Run: t.run}) }
+	t.strip.OnTapped = func(pos int, at fyne.Position) { p.inspect(t, pos, at) }
+	t.strip.OnPaint = func(pos []int) {
+		p.env.Dispatch(state.ShowRun{Pane: state.PaneChat, Run: t.run})
+		p.branch.Remask(p.env.View(t.run), pos)
+	}
+	t.strip.OnRune = func(r rune, _ int) { p.Rune(r) }
+	t.strip.OnSelect = func(pos []int) {
+		if len(pos) > 0 {
+			p.env.Note(state.Plural(len(pos), "token") + " selected   M masks them again   P pins them")
+		}
+	}
+	t.strip.SetBrush(p.brush)
 	t.strip.OnHover = t.hover
 	t.picture = &canvas.Image{FillMode: canvas.ImageFillContain, ScaleMode: canvas.ImageScaleFastest}
 	t.picture.CornerRadius = theme.RadiusToken
@@ -87,6 +101,16 @@ func newTurn(p *Pane, root string) *turn {
 		button("Edit the prompt", fynetheme.DocumentCreateIcon(), func() { p.edit(t.run) }),
 		button("Delete this answer", fynetheme.DeleteIcon(), func() { env.Dispatch(state.DeleteRun{Run: t.run}) }),
 		t.prev, t.version, t.next, layout.NewSpacer(), t.state)
+	t.paint = widgets.NewIconButton("Paint words to re-imagine", "B", theme.Icon("brush"), func() { p.setBrush(!p.brush) })
+	t.paint.OnHint = env.Note
+	t.paint.SetOn(p.brush)
+	t.actions.Objects = slices.Insert(t.actions.Objects, 3, fyne.CanvasObject(t.paint),
+		fyne.CanvasObject(button("Continue with more masks", fynetheme.ContentAddIcon(), func() {
+			if v := env.View(t.run); v != nil {
+				v.Follow()
+				p.branch.MoreMasks(v)
+			}
+		})))
 	words := parts.VStack(8, 0, 0, t.prompt, t.note)
 	t.box = parts.VStack(10, 0, 0,
 		parts.Caption("You"),
@@ -171,7 +195,11 @@ func (t *turn) apply(st *state.State, tn state.Turn) {
 		t.note.Set(fmt.Sprintf("%d picture tokens, fixed", sp.Grid.Cols*sp.Grid.Rows))
 	}
 	name := st.Model.Spec.Name
-	t.made.Set(name + "   ·   " + state.Summary(r.Job.Task, r.Job.Options))
+	t.about = name + "   ·   " + state.Summary(r.Job.Task, r.Job.Options)
+	if f := r.Job.From; f != nil {
+		t.about += fmt.Sprintf("   ·   from step %d: %s", f.Step, state.TitleOf(r, 1))
+	}
+	t.made.Set(t.about)
 	many := len(tn.Versions) > 1
 	visible(t.prev, many)
 	visible(t.next, many)
@@ -218,6 +246,19 @@ func (t *turn) observe(view palette.View) {
 	t.strip.SetView(view)
 	t.strip.SetStep(v.Step())
 	t.strip.Update()
+	past := false
+	if t.p.now.Panes[state.PaneChat].Shown == t.run {
+		past = t.p.branch.Active() && v.Step() < v.Run.Len()
+		texts, pinned := t.p.branch.Changed()
+		t.strip.SetChanged(texts)
+		t.strip.SetPinned(pinned)
+		t.strip.SetMarked(t.p.marks(v))
+	}
+	if past {
+		t.made.Set(fmt.Sprintf("step %d of %d   ·   You are looking at the past. Changes here start a new branch.", v.Step(), v.Run.Len()))
+	} else {
+		t.made.Set(t.about)
+	}
 }
 
 // hover writes what is known of a token into the status bar.

@@ -43,6 +43,7 @@ func (e *env) Now() time.Duration              { return 0 }
 func (e *env) Window() fyne.Window             { return nil }
 func (e *env) Shortcut(fyne.Shortcut)          {}
 func (e *env) Scale() float32                  { return 1 }
+func (e *env) Seek(int)                        {}
 func (e *env) Thumb(string) image.Image        { return nil }
 func (e *env) Stage() panel.Options            { return panel.Options{} }
 

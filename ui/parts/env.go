@@ -20,6 +20,8 @@ type Env interface {
 	Scale() float32
 	// Thumb is the last picture of a run, nil until it is known; asking reads it from the history.
 	Thumb(run string) image.Image
+	// Seek moves the play head of the run shown to a step.
+	Seek(step int)
 	// Stage is what all denoising canvases share.
 	Stage() panel.Options
 }

@@ -16,6 +16,8 @@ type (
 	LoadModel struct{}
 	// StartRun makes a run and answers with RunBegan and RunEnded. Its events go to ui/run as they come.
 	StartRun struct{ Run Run }
+	// AskModel makes one forward pass of Job and answers with Probed.
+	AskModel struct{ Probe Probe }
 	// StopRun cancels a run that was started.
 	StopRun struct{ ID string }
 )
@@ -77,6 +79,8 @@ type (
 	}
 	// KeepAccepted marks a run as accepted.
 	KeepAccepted struct{ Run string }
+	// KeepName keeps the name of a run.
+	KeepName struct{ Run, Name string }
 	// KeepValues keeps the settings.
 	KeepValues struct{ Values Values }
 )
@@ -100,6 +104,8 @@ func (KeepText) cmd()     {}
 func (KeepPicture) cmd()  {}
 func (KeepMask) cmd()     {}
 func (KeepAccepted) cmd() {}
+func (KeepName) cmd()     {}
+func (AskModel) cmd()     {}
 func (KeepValues) cmd()   {}
 func (StartToast) cmd()   {}
 

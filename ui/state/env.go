@@ -3,6 +3,7 @@ package state
 import (
 	"time"
 
+	"unmask/engine"
 	"unmask/ui/run"
 )
 
@@ -36,6 +37,8 @@ type View struct {
 	Left run.Left
 	// Jumped says that a person moved the play head: nothing should move on its way there.
 	Jumped bool
+	// Asked is what the model said when it was asked, see [Probe].
+	Asked map[Asked]engine.Look
 
 	held    bool // the play head does not follow the run
 	at      int
@@ -44,6 +47,9 @@ type View struct {
 	version int
 	changed int
 }
+
+// Asked is a position at a step of a run.
+type Asked struct{ Step, Pos int }
 
 // NewView is a view of an empty run that follows it.
 func NewView(id string) *View { return &View{ID: id, Run: new(run.Run), step: -1, version: -1} }

@@ -56,6 +56,8 @@ type History interface {
 	RestoreRun(ctx context.Context, run string) error
 	// SetAccepted marks a run as accepted (inpaint) or takes the mark away.
 	SetAccepted(ctx context.Context, run string, accepted bool) error
+	// SetName names a run; "" takes the name away.
+	SetName(ctx context.Context, run, name string) error
 
 	// Value and PutValue keep small settings, as JSON, by name. Value of an unknown name is nil.
 	Value(ctx context.Context, name string) ([]byte, error)
@@ -82,8 +84,10 @@ type Draft struct {
 	Columns []Column        `json:"columns,omitempty"`
 	Task    engine.Task     `json:"task,omitempty"` // compare: what the columns run
 	Seed    uint64          `json:"seed,omitempty"`
-	Picture image.Image     `json:"-"`
-	Mask    *image.Alpha    `json:"-"`
+	// Branches are changes at steps of runs that are not run yet, the newest last.
+	Branches []Branch     `json:"branches,omitempty"`
+	Picture  image.Image  `json:"-"`
+	Mask     *image.Alpha `json:"-"`
 }
 
 // RunState says how far a run is.
@@ -118,6 +122,8 @@ type Run struct {
 	Message  string        `json:"message,omitempty"`
 	Accepted bool          `json:"accepted,omitempty"`
 	Elapsed  time.Duration `json:"elapsed,omitempty"`
+	Name     string        `json:"name,omitempty"` // given by the person
+	Unwanted bool          `json:"-"`              // taken back while it was under way: hidden at its end
 }
 
 // RunQuery says which runs to list. Zero fields do not restrict.

@@ -82,6 +82,13 @@ func updateWindow(s *State, m Msg, f Fresh) []Cmd {
 		return updateDraft(s, m, f)
 	case SetOptions, ToggleThink, UsePreset, SetRemember:
 		return updateSettings(s, m)
+	case Touch, UndoTouch, RedoTouch, SetBranch, MoreMasks, DropBranch, restoreBranch, RunOn, undoRunOn, NameRun:
+		return updateBranch(s, m, f)
+	case Probe:
+		if s.Model.Loaded {
+			return []Cmd{AskModel{m}}
+		}
+	case Probed:
 	default:
 		return updateRun(s, m, f)
 	}

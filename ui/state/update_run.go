@@ -11,8 +11,8 @@ import (
 	"unmask/ui/mask"
 )
 
-// alternatives is how many of the best candidates are kept a change, for the line under the pointer.
-const alternatives = 3
+// alternatives is how many of the best candidates are kept a change, for the inspector.
+const alternatives = 8
 
 func updateRun(s *State, m Msg, f Fresh) []Cmd {
 	switch m := m.(type) {
@@ -256,8 +256,12 @@ func ended(s *State, m RunEnded) []Cmd {
 		})
 	}
 	s.Queue = slices.DeleteFunc(slices.Clone(s.Queue), func(id string) bool { return id == m.ID })
+	var cmds []Cmd
+	if s.Runs[m.ID].Unwanted && m.Steps > 0 {
+		cmds = append(cmds, HideRun{m.ID, true})
+	}
 	if len(s.Queue) == 0 {
-		return nil
+		return cmds
 	}
 	next := s.Runs[s.Queue[0]]
 	np := PaneOf(next)
@@ -266,7 +270,7 @@ func ended(s *State, m RunEnded) []Cmd {
 			ps.Shown = next.ID
 		}
 	})
-	return []Cmd{StartRun{next}}
+	return append(cmds, StartRun{next})
 }
 
 func regenerate(s *State, id string, f Fresh) []Cmd {
@@ -275,6 +279,9 @@ func regenerate(s *State, id string, f Fresh) []Cmd {
 		return nil
 	}
 	r := Run{ID: f.ID, Session: old.Session, Parent: id, Created: f.Now, State: Queued, Job: old.Job}
+	if f := old.Job.From; f != nil { // another version of the same branch
+		r.Parent = f.Run
+	}
 	r.Job.ID = f.ID
 	r.Job.Options.Seed = shortSeed(f.Seed)
 	p := PaneOf(old)

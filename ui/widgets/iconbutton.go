@@ -62,6 +62,14 @@ func (b *IconButton) SetOn(on bool) {
 // On reports whether the button is switched on.
 func (b *IconButton) On() bool { return b.on }
 
+// SetEnabled lets b be tapped, or not.
+func (b *IconButton) SetEnabled(on bool) {
+	if on == b.disable {
+		b.disable = !on
+		b.Refresh()
+	}
+}
+
 // Enable implements [fyne.Disableable].
 func (b *IconButton) Enable() {
 	if b.disable {

@@ -1,6 +1,7 @@
 package widgets
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,6 +32,7 @@ type TokenStrip struct {
 	OnTapped func(pos int, at fyne.Position) // a token was chosen; at is below it, in the strip
 	OnHover  func(pos int)                   // -1: none
 	OnSelect func(positions []int)           // ascending; empty: none
+	OnPaint  func(positions []int)           // tokens that the brush has painted, ascending
 	OnRune   func(r rune, pos int)           // a letter typed while the strip has the focus; pos -1: no token
 	OnHeight func(height float32)            // the height that the strip needs changed
 
@@ -42,6 +44,9 @@ type TokenStrip struct {
 	pinned      map[int]bool
 	selected    map[int]bool
 	marked      map[int]bool
+	changed     map[int]string // texts that a person put there; "" where a token was masked again
+	painting    bool
+	painted     map[int]bool // under the brush, until it is lifted
 	anchor      int
 	cursor      int // position under the keyboard; -1: none
 	focused     bool
@@ -80,7 +85,7 @@ func special(t string) bool {
 func (s *TokenStrip) SetRun(r *run.Run, span engine.Span) {
 	s.flow.SetRun(r, span)
 	s.version, s.step = -1, 0
-	s.pinned, s.selected = nil, nil
+	s.pinned, s.selected, s.changed, s.painted = nil, nil, nil, nil
 	s.cursor, s.anchor = -1, -1
 	if r != nil {
 		s.step = r.Len()
@@ -105,11 +110,41 @@ func (s *TokenStrip) SetView(v palette.View) {
 	}
 }
 
-// SetPinned frames the pinned positions.
-func (s *TokenStrip) SetPinned(pos []int) { s.pinned = set(pos); s.Refresh() }
+// SetPinned frames the pinned positions; the same ones cost nothing.
+func (s *TokenStrip) SetPinned(pos []int) {
+	if next := set(pos); !maps.Equal(s.pinned, next) {
+		s.pinned = next
+		s.Refresh()
+	}
+}
 
 // SetMarked puts a grey ground under positions: in a comparison, the ones that differ.
-func (s *TokenStrip) SetMarked(pos []int) { s.marked = set(pos); s.Refresh() }
+func (s *TokenStrip) SetMarked(pos []int) {
+	if next := set(pos); !maps.Equal(s.marked, next) {
+		s.marked = next
+		s.Refresh()
+	}
+}
+
+// SetChanged shows what a person changed at the step shown: another text, or "" where it was masked again. The change stands
+// on the token's place.
+func (s *TokenStrip) SetChanged(texts map[int]string) {
+	if !maps.Equal(s.changed, texts) {
+		s.changed = texts
+		s.Refresh()
+	}
+}
+
+// SetBrush makes drags paint tokens, which OnPaint gets, in place of selecting a stretch.
+func (s *TokenStrip) SetBrush(on bool) {
+	if s.painting != on {
+		s.painting, s.painted = on, nil
+		s.Refresh()
+	}
+}
+
+// Shown is the position under the keyboard, -1 for none.
+func (s *TokenStrip) Shown() int { return s.cursor }
 
 // SetSelected selects positions without calling OnSelect.
 func (s *TokenStrip) SetSelected(pos []int) { s.selected = set(pos); s.Refresh() }

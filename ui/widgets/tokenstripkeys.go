@@ -1,6 +1,9 @@
 package widgets
 
 import (
+	"maps"
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
 
@@ -25,6 +28,13 @@ func (s *TokenStrip) Tapped(e *fyne.PointEvent) {
 	p := s.at(e.Position)
 	if p < 0 {
 		s.selectRange(-1, -1)
+		return
+	}
+	if s.painting {
+		if !s.state.Cells[p].Fixed || s.pinned[p] {
+			s.painted = map[int]bool{p: true}
+			s.DragEnd()
+		}
 		return
 	}
 	if shifted() && s.anchor >= 0 {
@@ -68,6 +78,10 @@ func (s *TokenStrip) Dragged(e *fyne.DragEvent) {
 		from := fyne.NewPos(e.Position.X-e.Dragged.DX, e.Position.Y-e.Dragged.DY)
 		s.dragging, s.dragFrom = true, s.at(from)
 	}
+	if s.painting {
+		s.paint(e.Position)
+		return
+	}
 	if p := s.at(e.Position); p >= 0 {
 		if s.dragFrom < 0 {
 			s.dragFrom = p
@@ -78,7 +92,40 @@ func (s *TokenStrip) Dragged(e *fyne.DragEvent) {
 }
 
 // DragEnd implements [fyne.Draggable].
-func (s *TokenStrip) DragEnd() { s.dragging = false }
+func (s *TokenStrip) DragEnd() {
+	s.dragging = false
+	if s.painting && len(s.painted) > 0 {
+		out := slices.Sorted(maps.Keys(s.painted))
+		s.painted = nil
+		s.Refresh()
+		if s.OnPaint != nil {
+			s.OnPaint(out)
+		}
+	}
+}
+
+// brushReach is how far from its middle the brush of a text paints.
+const brushReach = 9
+
+// paint paints the tokens under the brush at pt.
+func (s *TokenStrip) paint(pt fyne.Position) {
+	for i := range s.flow.Items {
+		it := &s.flow.Items[i]
+		if it.Kind == flow.Blank || it.Pos >= len(s.state.Cells) || s.state.Cells[it.Pos].Fixed && !s.pinned[it.Pos] {
+			continue
+		}
+		if pt.Y < it.Y-2 || pt.Y > it.Y+theme.LineToken+2 || pt.X < it.X-brushReach || pt.X > it.X+it.W+brushReach {
+			continue
+		}
+		if !s.painted[it.Pos] {
+			if s.painted == nil {
+				s.painted = map[int]bool{}
+			}
+			s.painted[it.Pos] = true
+			s.Refresh()
+		}
+	}
+}
 
 // MouseIn implements [desktop.Hoverable].
 func (s *TokenStrip) MouseIn(e *desktop.MouseEvent) { s.MouseMoved(e) }
@@ -101,6 +148,9 @@ func (s *TokenStrip) hover(p int) {
 
 // Cursor implements [desktop.Cursorable].
 func (s *TokenStrip) Cursor() desktop.Cursor {
+	if s.painting {
+		return desktop.CrosshairCursor
+	}
 	if s.hoverPos >= 0 {
 		return desktop.PointerCursor
 	}

@@ -109,6 +109,13 @@ func (r *stripRenderer) item(it *flow.Item, p *palette.Palette) {
 		}
 		r.frames = append(r.frames, frame{x - 4, y + 2, w + 8, theme.LineToken - 4, width, col})
 	}
+	if s.painted[it.Pos] {
+		r.stroke(x-4, y+2, w+8, theme.LineToken-4, p)
+	}
+	if text, ok := s.changed[it.Pos]; ok {
+		r.change(it, text, p)
+		return
+	}
 	switch {
 	case it.Kind == flow.Blank:
 		return
@@ -144,6 +151,33 @@ func (r *stripRenderer) item(it *flow.Item, p *palette.Palette) {
 		r.rect(x, y+theme.LineToken-3, max(w*c.Prob, 1), 2, 0, bar)
 	}
 	r.text(text, theme.TextToken, x, y, theme.LineToken-2, false, ink)
+}
+
+// change draws what a person changed: a mask with a lime line, or another text, which is written smaller where the place is
+// too narrow for it.
+func (r *stripRenderer) change(it *flow.Item, text string, p *palette.Palette) {
+	if text == "" {
+		o := r.rect(it.X, it.Y+5, max(it.W, 6), 16, theme.RadiusToken, p.Mask)
+		o.StrokeColor, o.StrokeWidth = p.LimeInk, 1
+		return
+	}
+	text = flow.Visible(text)
+	size := float32(theme.TextToken)
+	if m := fyne.MeasureText(text, size, fyne.TextStyle{}).Width; m > it.W+8 {
+		size = max(9, size*(it.W+8)/m)
+	}
+	r.rect(it.X-4, it.Y+2, it.W+8, theme.LineToken-4, theme.RadiusToken, p.Raised)
+	r.text(text, size, it.X, it.Y, theme.LineToken-2, false, p.Text)
+}
+
+// stroke draws the brush's stroke under a token: lime, with dots.
+func (r *stripRenderer) stroke(x, y, w, h float32, p *palette.Palette) {
+	r.rect(x, y, w, h, theme.RadiusToken, palette.Alpha(p.LimeInk, .12))
+	for dy := float32(3); dy < h-1; dy += 6 {
+		for dx := float32(3); dx < w-1; dx += 6 {
+			r.rect(x+dx, y+dy, 2, 2, 1, palette.Alpha(p.LimeInk, .8))
+		}
+	}
 }
 
 func (r *stripRenderer) framed(it *flow.Item) bool {

@@ -146,10 +146,11 @@ func lawRun(t *testing.T, open opener) {
 	fin := &engine.Finished{Sequence: &engine.Sequence{Tokens: []engine.Token{5, 4, 6}}, Text: "Kite", Think: "hm", Image: Picture(8, 8, 6), Stats: engine.Stats{Steps: 2, NFE: 4, Tokens: 2, Wall: time.Second}}
 	must(t, h.FinishRun(ctx, "r", state.Done, fin, ""))
 	must(t, h.SetAccepted(ctx, "r", true))
+	must(t, h.SetName(ctx, "r", "a name"))
 	h = reopen()
 	rec, err := h.Record(ctx, "r")
 	must(t, err)
-	if rec.Run.State != state.Done || rec.Run.Parent != "p" || rec.Run.Group != "g" || !rec.Run.Accepted || rec.Run.Steps != 2 || rec.Run.Text != "Kite" || rec.Run.Stats != fin.Stats {
+	if rec.Run.State != state.Done || rec.Run.Parent != "p" || rec.Run.Group != "g" || !rec.Run.Accepted || rec.Run.Name != "a name" || rec.Run.Steps != 2 || rec.Run.Text != "Kite" || rec.Run.Stats != fin.Stats {
 		t.Errorf("run is %+v", rec.Run)
 	}
 	if j := rec.Run.Job; j.Options.Seed != 1<<63+9 || j.Options.Guidance != 3.5 || !Same(j.Image, st.Job.Image) || j.Mask == nil || !Same(j.Messages[0].Image, st.Job.Messages[0].Image) {

@@ -284,6 +284,11 @@ func (m *Mem) SetAccepted(_ context.Context, id string, accepted bool) error {
 	return m.run(id, func(r *memRun) { r.r.Run.Accepted = accepted })
 }
 
+// SetName implements [state.History].
+func (m *Mem) SetName(_ context.Context, id, name string) error {
+	return m.run(id, func(r *memRun) { r.r.Run.Name = name })
+}
+
 // Value implements [state.History].
 func (m *Mem) Value(_ context.Context, name string) ([]byte, error) {
 	m.mu.Lock()
