@@ -156,6 +156,7 @@ func (s *shell) follow(i int, tween bool) {
 		s.observeFront()
 	}
 	s.w.trace.steps(s.w.store)
+	s.w.trace.places(s.w)
 }
 
 // hover writes what happened at a step of time line i into the status bar.

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 
+	"unmask/ui/chat"
 	"unmask/ui/state"
 )
 
@@ -42,6 +43,7 @@ func (t *tracer) state(s *state.State) {
 		where = "welcome"
 	}
 	t.say("pane", "PANE %s", where)
+	t.say("drafts", "DRAFTS %d", len(s.Panes[state.PaneChat].Draft.Branches))
 	for _, p := range state.Panes {
 		ps := s.Panes[p]
 		t.say("history "+string(p), "HISTORY %s %d sessions, %d runs", p, len(ps.List), len(ps.Runs))
@@ -93,4 +95,31 @@ func (t *tracer) steps(s *Store) {
 	if v := s.View(s.now.At().Shown); v != nil {
 		t.say("shown", "SHOWN %d/%d", v.Step(), v.Run.Len())
 	}
+}
+
+// places writes where in the window, in pixels, a test can put the pointer: the prompt of Chat, and the first token that
+// the step shown has written; and what the inspector shows.
+func (t *tracer) places(w *Window) {
+	if t.line == nil || w.shell == nil || w.store.now.Welcome || w.store.now.Pane != state.PaneChat {
+		return
+	}
+	c, ok := w.shell.front().(*chat.Pane)
+	if !ok {
+		return
+	}
+	k := w.Scale()
+	if at, ok := c.PromptPlace(); ok {
+		t.say("prompt", "PROMPT %.0f %.0f", at.X*k, at.Y*k)
+	}
+	if v := w.View(w.store.now.At().Shown); v != nil && v.Step() > 0 {
+		for _, ch := range v.Run.Step(v.Step()).Changes {
+			if at, ok := c.TokenPlace(ch.Pos); ok && ch.Text != "" {
+				t.say("token", "TOKEN %.0f %.0f %d %d/%d %q", at.X*k, at.Y*k, ch.Pos, v.Step(), v.Run.Len(), ch.Text)
+				break
+			}
+		}
+	}
+	pos, n := c.Inspecting()
+	t.say("inspect", "INSPECT %d %d", pos, n)
+	t.say("tree", "TREE %d", c.Nodes())
 }

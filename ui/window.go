@@ -105,6 +105,7 @@ func newWindow(a fyne.App, cfg Config) *Window {
 	w.store.listen = func(s *state.State) {
 		w.shell.apply(s)
 		w.trace.state(s)
+		w.trace.places(w)
 	}
 	w.store.ended = w.trace.ended
 	return w
@@ -168,6 +169,7 @@ func (w *Window) tick() {
 	if w.store.Drain() {
 		w.shell.observe()
 		w.trace.steps(w.store)
+		w.trace.places(w)
 	}
 }
 
@@ -199,7 +201,10 @@ func (w *Window) View(id string) *state.View { return w.store.View(id) }
 func (w *Window) Explain(err error) state.Trouble { return Explain(err) }
 
 // Note implements [state.Env].
-func (w *Window) Note(text string) { w.shell.note(text) }
+func (w *Window) Note(text string) {
+	w.shell.note(text)
+	w.trace.places(w)
+}
 
 // Now implements [state.Env].
 func (w *Window) Now() time.Duration { return time.Since(w.start) }

@@ -77,7 +77,7 @@ func (p *Pane) nodes(s *state.State) (out []widgets.TreeNode, shown string) {
 		for _, b := range ps.Draft.Branches {
 			if b.Run == id && !b.Empty() {
 				d := draftID(id, b.Step)
-				out = append(out, widgets.TreeNode{ID: d, Parent: at, Title: "New branch", Note: "not run yet", Edge: fmt.Sprintf("s %d", b.Step), Draft: true})
+				out = append(out, widgets.TreeNode{ID: d, Parent: at, Title: "New branch", Note: b.Sum(), Edge: fmt.Sprintf("s %d", b.Step), Draft: true})
 				if v := p.env.View(id); id == ps.Shown && v != nil && v.Step() == b.Step {
 					shown = d
 				}
@@ -251,4 +251,30 @@ func (p *Pane) marks(v *state.View) (out []int) {
 		}
 	}
 	return out
+}
+
+// PromptPlace is a point in the prompt's field, in the window; ok is false while it is not shown.
+func (p *Pane) PromptPlace() (at fyne.Position, ok bool) {
+	at = fyne.CurrentApp().Driver().AbsolutePositionForObject(p.entry)
+	return at.AddXY(40, p.entry.Size().Height/2), p.row.Visible() && at.Y > 0
+}
+
+// TokenPlace is the middle of a token of the run shown, in the window.
+func (p *Pane) TokenPlace(pos int) (at fyne.Position, ok bool) {
+	s := p.strip()
+	if s == nil {
+		return at, false
+	}
+	o := fyne.CurrentApp().Driver().AbsolutePositionForObject(s)
+	in, size, ok := s.Rect(pos)
+	return o.AddXY(in.X+size.Width/2, in.Y+size.Height/2), ok && o.Y > 0
+}
+
+// Inspecting is the position in the inspector, -1 while it is shut, and how many candidates it shows.
+func (p *Pane) Inspecting() (pos, candidates int) { return p.branch.Inspecting() }
+
+// Nodes is how many runs the tree has.
+func (p *Pane) Nodes() int {
+	n, _ := p.nodes(p.now)
+	return len(n)
 }

@@ -170,7 +170,7 @@ func (b *Brancher) write() {
 	x := b.branch()
 	st := b.view.Run.Started()
 	p := x.Place(b.view.State(), st)
-	b.chips[0].set(stepWords(b.view.Step(), b.view.Run.Len()))
+	b.chips[0].set(fmt.Sprintf("step %d", b.view.Step()))
 	pins := 0
 	for _, d := range p.Acts {
 		if d.Kind == engine.ActPin || d.Kind == engine.ActType {
@@ -189,6 +189,7 @@ func (b *Brancher) write() {
 	}
 	b.chips[1].set(pinned)
 	b.chips[2].set(masked)
+	b.with.SetOn(x.Options != nil)
 	o := x.RunOptions(b.view.State(), st)
 	var with []string
 	if o.Sampler != st.Job.Options.Sampler {
@@ -197,7 +198,7 @@ func (b *Brancher) write() {
 	if o.Seed != st.Job.Options.Seed {
 		with = append(with, fmt.Sprintf("seed %d", o.Seed))
 	}
-	with = append(with, fmt.Sprintf("%s, %s", state.Plural(p.Left, "mask"), state.Plural(o.Steps, "step")))
+	with = append(with, state.Plural(p.Left, "mask")+" in "+state.Plural(o.Steps, "step"))
 	b.caption.Set(strings.Join(with, ", "))
 	b.undo.SetEnabled(len(x.Done) > 0)
 	b.redo.SetEnabled(len(x.Undone) > 0)
@@ -230,6 +231,11 @@ func (b *Brancher) Open(v *state.View, pos int, at fyne.Position) {
 	if b.needsAsking() {
 		b.ask()
 	}
+	if b.ins.in.Free {
+		b.env.Note("Up, Down choose   P pins   M masks it again   T types another   A asks the model   Esc closes")
+	} else {
+		b.env.Note("Esc closes")
+	}
 }
 
 // Close shuts the inspector.
@@ -240,12 +246,12 @@ func (b *Brancher) Close() {
 	}
 }
 
-// Inspecting is the position in the inspector, -1 while it is shut.
-func (b *Brancher) Inspecting() int {
+// Inspecting is the position in the inspector, -1 while it is shut, and how many candidates it shows.
+func (b *Brancher) Inspecting() (pos, candidates int) {
 	if b.pop == nil || !b.pop.Visible() {
-		return -1
+		return -1, 0
 	}
-	return b.pos
+	return b.pos, len(b.ins.in.Candidates)
 }
 
 // belief is what is known of the inspected position: asked for here, recorded in the run, or recorded in the run that it

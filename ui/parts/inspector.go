@@ -1,7 +1,6 @@
 package parts
 
 import (
-	"fmt"
 	"image"
 	"image/color"
 	"strings"
@@ -80,6 +79,9 @@ type Inspector struct {
 	field   *Field
 	actions *fyne.Container
 	typed   *fyne.Container
+
+	// What is hidden where there is nothing to show.
+	seen, noted, numbers, line, acts, types fyne.CanvasObject
 }
 
 var (
@@ -122,9 +124,11 @@ func NewInspector(env Env) *Inspector {
 		}
 	}
 	p.typed = HStack(8, 0, 0, Grow(60, Fixed(0, theme.Control, p.field)))
-	head := HStack(8, 8, 0, Fixed(24, 24, p.swatch), Grow(40, p.title), p.place)
-	p.box = NewBox(theme.ColorRaised, theme.RadiusCard, VStack(8, 4, 12, head, p.list, Inset(0, 8, 0, 8, p.note), Inset(0, 8, 0, 8, foot),
-		Inset(0, 8, 0, 8, HLine()), Inset(0, 8, 0, 8, p.actions), Inset(0, 8, 0, 8, p.typed)))
+	p.seen = Fixed(24, 24, p.swatch)
+	head := HStack(8, 8, 0, p.seen, Grow(40, p.title), p.place)
+	p.noted, p.numbers = Inset(0, 8, 0, 8, p.note), Inset(2, 8, 0, 8, foot)
+	p.line, p.acts, p.types = Inset(4, 8, 4, 8, HLine()), Inset(0, 8, 0, 8, p.actions), Inset(0, 8, 0, 8, p.typed)
+	p.box = NewBox(theme.ColorRaised, theme.RadiusCard, VStack(6, 4, 12, head, p.list, p.noted, p.numbers, p.line, p.acts, p.types))
 	p.ExtendBaseWidget(p)
 	return p
 }
@@ -134,7 +138,7 @@ func (p *Inspector) Fill(in Inspected) {
 	p.in, p.typing = in, false
 	p.title.Set(in.Title)
 	p.place.Set(in.Place)
-	show(p.swatch, in.Patch != nil)
+	show(p.seen, in.Patch != nil)
 	p.swatch.Image = in.Patch
 	p.swatch.Refresh()
 	best := float32(0)
@@ -154,7 +158,9 @@ func (p *Inspector) Fill(in Inspected) {
 			r.set(in.Candidates[i], best)
 		}
 	}
-	show(p.note, in.Note != "")
+	show(p.noted, in.Note != "")
+	show(p.list, len(in.Candidates) > 0)
+	show(p.numbers, len(in.Foot) > 0)
 	p.note.Set(in.Note)
 	for i := range p.foot {
 		text := ""
@@ -184,8 +190,9 @@ func (p *Inspector) apply() {
 	p.pin.Set(label, theme.Icon("pin"))
 	p.pin.SetEnabled(p.at >= 0 && p.at < len(p.in.Candidates))
 	show(p.unpin, p.in.Pinned)
-	show(p.actions, p.in.Free && !p.typing)
-	show(p.typed, p.in.Free && p.typing)
+	show(p.line, p.in.Free)
+	show(p.acts, p.in.Free && !p.typing)
+	show(p.types, p.in.Free && p.typing)
 	p.Refresh()
 }
 
@@ -394,12 +401,4 @@ func show(o fyne.CanvasObject, on bool) {
 			o.Hide()
 		}
 	}
-}
-
-// stepWords names a step for people.
-func stepWords(step, of int) string {
-	if of <= 0 {
-		return fmt.Sprintf("step %d", step)
-	}
-	return fmt.Sprintf("step %d of %d", step, of)
 }

@@ -150,6 +150,21 @@ func (b *Branch) RunOptions(s *run.State, st *engine.Started) engine.Options {
 	return o
 }
 
+// Sum says in a few words what b changes.
+func (b *Branch) Sum() string {
+	var acts []engine.Act
+	for _, group := range b.Done {
+		for _, d := range group {
+			acts = append(acts, engine.Act{Pos: d.Pos, Kind: d.Kind, Was: d.Was, Text: d.Text})
+		}
+	}
+	sum := strings.ToLower(actsTitle(acts))
+	if sum == "" {
+		sum = "other settings"
+	}
+	return sum + " · not run yet"
+}
+
 // BranchAt is the branch of pane p that is not run yet at a step of a run; an empty one where there is none.
 func (s *State) BranchAt(p Pane, run string, step int) Branch {
 	for _, b := range s.Panes[p].Draft.Branches {

@@ -161,6 +161,8 @@ func (m *heat) pixel(lo, hi, x int, block engine.Span) color.RGBA {
 			add(&marks, m.pal.Fill[palette.Index(c.prob)])
 			fresh++
 			continue
+		case c.step == 0: // the run began with it
+			col = palette.Alpha(m.pal.Border, .35)
 		default:
 			col = palette.Alpha(m.pal.Fill[palette.Index(c.prob)], m.faint)
 		}

@@ -51,7 +51,7 @@ const (
 	treeNodeHigh  = 48
 	treeGap       = 12
 	treeIndent    = 56
-	treeNodeWidth = 196
+	treeNodeWidth = 272
 	treeDepth     = 4 // deeper nodes stand below each other
 )
 
@@ -196,7 +196,7 @@ func (t *RunTree) TypedKey(e *fyne.KeyEvent) {
 
 // MinSize implements [fyne.Widget].
 func (t *RunTree) MinSize() fyne.Size {
-	return fyne.NewSize(treeNodeWidth+treeIndent, float32(len(t.nodes))*(treeNodeHigh+treeGap)+2)
+	return fyne.NewSize(200, float32(len(t.nodes))*(treeNodeHigh+treeGap)+2)
 }
 
 // CreateRenderer implements [fyne.Widget].

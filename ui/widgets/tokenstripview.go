@@ -137,6 +137,11 @@ func (r *stripRenderer) item(it *flow.Item, p *palette.Palette) {
 		ink = p.Text2
 	case c.Fixed:
 		ink = p.Text
+	case c.Step == 0: // the run began with it
+		ink = p.Text
+		if s.marked[it.Pos] {
+			r.rect(x-2, y+2, w+4, theme.LineToken-4, theme.RadiusToken, p.Selected)
+		}
 	case fresh && c.Step == s.state.Step:
 		r.rect(x-3, y+2, w+6, theme.LineToken-4, theme.RadiusToken, p.Chip(palette.Index(c.Prob)))
 		ink = p.OnChip

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// press sends an action of the pointer or the keyboard to a display, as a person's hand would.
+func press(t *testing.T, display string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("xdotool", args...)
+	cmd.Env = append(os.Environ(), "DISPLAY="+display)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("xdotool %v: %v %s", args, err, out)
+	}
+}
+
+// soon reads lines up to one that begins with prefix, for at most d; false when none came.
+func (w *windowRun) soon(prefix string, d time.Duration) (string, bool) {
+	late := time.After(d)
+	for {
+		select {
+		case line, ok := <-w.lines:
+			if !ok {
+				return "", false
+			}
+			if strings.HasPrefix(line, prefix) {
+				return line, true
+			}
+		case <-late:
+			return "", false
+		}
+	}
+}
+
+// tap moves the pointer to a place and clicks until a line with prefix comes: pointer moves are taken with the next frame
+// of the window, so that a click can come too early.
+func (w *windowRun) tap(t *testing.T, display, x, y, prefix string) string {
+	t.Helper()
+	for range 10 {
+		press(t, display, "mousemove", x, y)
+		w.soon("no such line", 200*time.Millisecond)
+		press(t, display, "click", "1")
+		if line, ok := w.soon(prefix, 4*time.Second); ok {
+			return line
+		}
+	}
+	t.Fatalf("no %q after ten clicks at %s, %s", prefix, x, y)
+	return ""
+}
+
+// TestWindowRunsOnFromAStep asks something in the real window, goes back three steps, inspects a token, pins another one
+// by the keyboard, runs on, and finds both runs and the tree after a restart.
+func TestWindowRunsOnFromAStep(t *testing.T) {
+	if _, err := exec.LookPath("xdotool"); err != nil {
+		t.Skip("SKIPPED: xdotool is missing, no hand moves the pointer")
+	}
+	display, dir := xServer(t, "+extension", "GLX"), t.TempDir()
+	w := openWindow(t, display, dir)
+	w.until(t, "READY Unmask tiny")
+	w.until(t, "RUN done")
+	press(t, display, "key", "ctrl+1")
+	var x, y string
+	line := w.until(t, "PROMPT")
+	if _, err := fmt.Sscanf(line, "PROMPT %s %s", &x, &y); err != nil {
+		t.Fatal(line, err)
+	}
+	for i := 0; ; i++ { // until the field has the focus
+		press(t, display, "mousemove", x, y)
+		w.soon("no such line", 300*time.Millisecond)
+		press(t, display, "click", "1")
+		w.soon("no such line", 300*time.Millisecond)
+		press(t, display, "type", "--delay", "20", "Who are you?")
+		press(t, display, "key", "Return")
+		if _, ok := w.soon("RUN started chat", 5*time.Second); ok {
+			break
+		}
+		if i == 5 {
+			t.Fatal("the prompt is not taken")
+		}
+	}
+	w.until(t, "RUN done")
+	for range 3 {
+		press(t, display, "key", "alt+Left")
+	}
+	var pos, step, of int
+	var text string
+	for step == 0 || step > of-3 {
+		line = w.until(t, "TOKEN")
+		if _, err := fmt.Sscanf(line, "TOKEN %s %s %d %d/%d %q", &x, &y, &pos, &step, &of, &text); err != nil {
+			t.Fatal(line, err)
+		}
+	}
+	w.tap(t, display, x, y, fmt.Sprintf("INSPECT %d 8", pos))
+	press(t, display, "key", "Down")
+	press(t, display, "key", "p")
+	w.until(t, "DRAFTS 1")
+	press(t, display, "key", "ctrl+shift+Return")
+	w.until(t, "RUN done")
+	if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.wait(); err != nil {
+		t.Errorf("the window ended with %v: %s", err, w.errs.String())
+	}
+	w = openWindow(t, display, dir)
+	w.until(t, "HISTORY chat 1 sessions, 2 runs")
+	w.until(t, "TREE 2")
+}
