@@ -3,6 +3,8 @@
 // Nothing outside tests may use it.
 package enginetest
 
+// size: the scripted session, read from top to bottom.
+
 import (
 	"context"
 	"fmt"

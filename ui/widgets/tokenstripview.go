@@ -96,6 +96,8 @@ func (r *stripRenderer) Refresh() {
 }
 
 // item draws one position as the state shown has it, at its place.
+//
+// size: one branch a look of a token.
 func (r *stripRenderer) item(it *flow.Item, p *palette.Palette) {
 	s := r.s
 	c := &s.state.Cells[it.Pos]
