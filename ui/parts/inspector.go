@@ -11,7 +11,6 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"unmask/engine"
-	"unmask/ui/figures"
 	"unmask/ui/theme"
 	"unmask/ui/widgets"
 )
