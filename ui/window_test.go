@@ -119,7 +119,7 @@ func TestEscapeClosesPopUpsWhole(t *testing.T) {
 }
 
 func TestStopKeepsWhatIsThere(t *testing.T) {
-	w := open(t, historytest.NewMem(), 40*time.Millisecond)
+	w := open(t, historytest.NewMem(), 250*time.Millisecond) // a busy machine draws slowly
 	defer shut(w)
 	w.Dispatch(state.LeaveWelcome{})
 	wait(t, w, "the first start's run", func(s *state.State) bool { return len(s.Queue) == 0 })
