@@ -48,8 +48,9 @@ const imports = `
 	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/large < ui
 
 	engine < app/flat, app/history/column
+	engine, x/image < app/evalset
 	ui/state, app/history/column, sqlite < app/history
-	assets, app/locale, app/flat, app/history, engine/local, engine/remote, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
+	assets, app/locale, app/flat, app/evalset, app/history, engine/local, engine/remote, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
 	assets, engine/local, engine/remote < app/engined
 
 	# For tests only: nothing above may import these.
