@@ -33,7 +33,7 @@ func verifyLaViDaDream(ctx context.Context, f *folder) error {
 	if err != nil {
 		return err
 	}
-	f.near("forward.logits", strideRows(logits, e.n.Spec().Vocab, 9))
+	f.nearStrided("forward.logits", logits, len(tokens), e.n.Spec().Vocab, 9)
 	var effective map[string]struct {
 		TopK  int      `json:"top_k"`
 		TopP  *float64 `json:"top_p"`
@@ -222,10 +222,11 @@ func (e *eyed) rawLogits(ctx context.Context, name string, r *lavidaDreamRun, p 
 		if err != nil {
 			return err
 		}
+		usual := 1
 		if strings.HasSuffix(array, "last") {
-			logits = strideRows(logits, v, 3)
+			usual = 3
 		}
-		e.f.near(name+array, logits)
+		e.f.nearStrided(name+array, logits, len(logits)/v, v, usual)
 	}
 	return nil
 }

@@ -312,26 +312,12 @@ func (l *mmadaLosses) stage(ctx context.Context, name string) error {
 	if name == "stage2" && f.has("forward_t2i.loss") { // the same rows
 		f.near("forward_t2i.loss", []float32{float32(t2i)})
 	}
-	if t, err := f.arrays.Tensor(name + ".logits_row0_pos"); err == nil && len(t.Shape) == 2 && t.Shape[0] > 0 {
-		f.near(name+".logits_row0_pos", strideRows(narrow(b.first.v), b.first.cols, everyNth(b.first.rows, t.Shape[0])))
-	}
+	f.nearStrided(name+".logits_row0_pos", narrow(b.first.v), b.first.rows, b.first.cols, 7)
 	l.gradients(name)
 	if name == "stage4" && f.has("r2i.input_ids") {
 		return l.reasoned(ctx, s, losses)
 	}
 	return nil
-}
-
-// everyNth is the step with which rows of n positions leave k: the seventh, where that does, else the smallest.
-func everyNth(n, k int) int {
-	if (n+6)/7 == k {
-		return 7
-	}
-	step := 1
-	for step < n && (n+step-1)/step > k {
-		step++
-	}
-	return step
 }
 
 // compareRows compares the rows of a batch.

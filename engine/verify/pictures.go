@@ -313,6 +313,59 @@ func (f *folder) everyFourth(name string, logits []float32, n, v int) {
 	f.near(name, strideRows(logits, v, 1+3*min(1, n-t.Shape[1])))
 }
 
+// nearStrided compares logits [batch, n, v] with array name, which holds every s-th of the n rows of each of the batch: s
+// is the usual one where the array's shape allows it, else that of the allowed ones which fits best.
+func (f *folder) nearStrided(name string, logits []float32, n, v, usual int) {
+	t, err := f.arrays.Tensor(name)
+	if err != nil {
+		f.fail(name, err)
+		return
+	}
+	if len(t.Shape) < 2 || n < 1 || v < 1 || len(logits)%(n*v) != 0 {
+		f.fail(name, fmt.Errorf("shape %v for rows of %d positions", t.Shape, n))
+		return
+	}
+	want, _, err := f.floats(name)
+	if err != nil {
+		f.fail(name, err)
+		return
+	}
+	best, least := 0, math.Inf(1)
+	for s := 1; s <= n; s++ {
+		if (n+s-1)/s != t.Shape[len(t.Shape)-2] {
+			continue
+		}
+		if got := stridedBatch(logits, n, v, s); len(got) == len(want) {
+			if d := furthest(got, want); s == usual || best != usual && d < least {
+				best, least = s, d
+			}
+		}
+	}
+	if best == 0 {
+		f.fail(name, fmt.Errorf("no step makes %v of rows of %d positions", t.Shape, n))
+		return
+	}
+	f.near(name, stridedBatch(logits, n, v, best))
+}
+
+// stridedBatch keeps every by-th row of v numbers of each n rows.
+func stridedBatch(x []float32, n, v, by int) []float32 {
+	var out []float32
+	for lo := 0; lo < len(x); lo += n * v {
+		out = append(out, strideRows(x[lo:lo+n*v], v, by)...)
+	}
+	return out
+}
+
+// furthest is the largest difference of two slices of one length.
+func furthest(a, b []float32) float64 {
+	worst := 0.0
+	for i, x := range a {
+		worst = max(worst, math.Abs(float64(x-b[i])))
+	}
+	return worst
+}
+
 // strideRows keeps every by-th row of v numbers.
 func strideRows(x []float32, v, by int) []float32 {
 	var out []float32

@@ -150,7 +150,7 @@ func (e *eyed) lladaLoss(ctx context.Context) error {
 	}
 	v := e.n.Spec().Vocab
 	f.near("loss.inputs_embeds", e.clean(ctx, t.tokens))
-	f.near("loss.logits", strideRows(logits, v, 20))
+	f.nearStrided("loss.logits", logits, len(noisy), v, 20)
 	sum := 0.0
 	var slopes []slope
 	for _, i := range scored {
