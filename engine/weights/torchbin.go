@@ -19,7 +19,7 @@ const (
 	maxSize   = 1 << 37   // of one dimension
 )
 
-var torchSuffixes = []string{".bin", ".pt", ".pth", ".th", ".ckpt"}
+var torchSuffixes = []string{".bin", ".pt", ".pth", ".th", ".torch", ".ckpt"}
 
 const torchIndex = "pytorch_model.bin.index.json"
 
@@ -37,6 +37,9 @@ func sniffTorch(names []string) string {
 			found = append(found, n)
 		}
 	}
+	if len(found) > 1 { // Diffusion-LM keeps a table of embeddings beside the model
+		found = slices.DeleteFunc(found, func(n string) bool { return strings.HasSuffix(n, ".torch") })
+	}
 	if len(found) != 1 {
 		found = slices.DeleteFunc(found, func(n string) bool { return !strings.HasPrefix(n, "ema_") })
 	}
@@ -46,10 +49,13 @@ func sniffTorch(names []string) string {
 	return found[len(found)-1]
 }
 
-func magicTorch(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x04")) }
+func magicTorch(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("PK\x03\x04")) || isLegacy(head)
+}
 
-// openTorch reads the zip form of torch.save: a pickle that describes tensors and a stored entry for each storage. The
-// pickle is read by a machine that calls nothing. Tensors in nested dictionaries and lists get names joined by dots.
+// openTorch reads the zip form of torch.save, a pickle that describes tensors and a stored entry for each storage, and the
+// form before torch 1.6, where the storages follow the pickle. The pickle is read by a machine that calls nothing. Tensors
+// in nested dictionaries and lists get names joined by dots.
 func openTorch(s *Set, name string) error {
 	if name == torchIndex {
 		return openIndex(s, name, openTorch)
@@ -76,7 +82,8 @@ type torchFile struct {
 	file    string
 	data    []byte
 	entries map[string]*zip.File
-	prefix  string // folder of all entries, with a slash
+	prefix  string            // folder of all entries, with a slash
+	legacy  map[string][]byte // storages by key of a file before torch 1.6; nil: the zip form
 	tensors []Tensor
 	visits  int   // values looked at; a pickle can hold itself
 	copied  int64 // bytes of tensors that had to be copied
@@ -87,9 +94,12 @@ func (t *torchFile) bad(item, format string, args ...any) error {
 }
 
 func (t *torchFile) read() ([]Tensor, error) {
+	if isLegacy(t.data) {
+		return t.readLegacy()
+	}
 	z, err := zip.NewReader(bytes.NewReader(t.data), int64(len(t.data)))
 	if err != nil {
-		return nil, &engine.FormatError{Format: "torch", Path: t.file, Err: fmt.Errorf("is no zip file, as torch has written since 1.6: %w", err)}
+		return nil, &engine.FormatError{Format: "torch", Path: t.file, Err: fmt.Errorf("is neither a zip file, as torch has written since 1.6, nor the form before it: %w", err)}
 	}
 	for _, f := range z.File {
 		if t.entries[f.Name] != nil {
@@ -112,6 +122,11 @@ func (t *torchFile) read() ([]Tensor, error) {
 	if err != nil {
 		return nil, &engine.FormatError{Format: "torch", Path: t.file, Item: "data.pkl", Err: err}
 	}
+	return t.found(root)
+}
+
+// found lists the tensors in root, of which there must be one.
+func (t *torchFile) found(root any) ([]Tensor, error) {
 	if err := t.walk("", root, 0); err != nil {
 		return nil, err
 	}
@@ -178,7 +193,7 @@ func (t *torchFile) walk(name string, v any, depth int) error {
 		}
 	case *pkCall:
 		switch v.callee {
-		case pkGlobal{"torch._utils", "_rebuild_tensor_v2"}:
+		case pkGlobal{"torch._utils", "_rebuild_tensor_v2"}, pkGlobal{"torch._utils", "_rebuild_tensor"}:
 			return t.tensor(name, v.args)
 		case pkGlobal{"torch._utils", "_rebuild_parameter"}:
 			if len(v.args) > 0 {
@@ -195,11 +210,11 @@ var storageTypes = map[string]DType{
 	"IntStorage": I32, "ShortStorage": I16, "CharStorage": I8, "ByteStorage": U8, "BoolStorage": Bool,
 }
 
-// storage resolves a persistent id: ("storage", class, key, device, elements).
+// storage resolves a persistent id: ("storage", class, key, device, elements), and the part of the storage before torch 1.6.
 func (t *torchFile) storage(name string, v any) ([]byte, DType, error) {
 	ref, _ := v.(pkRef)
 	id, _ := ref.id.(pkTuple)
-	if len(id) != 5 || id[0] != "storage" {
+	if parts := len(id); parts != 5 && !(parts == 6 && t.legacy != nil) || id[0] != "storage" {
 		return nil, "", t.bad(name, "its storage is %T of %d parts, want 5", v, len(id))
 	}
 	class, _ := id[1].(pkGlobal)
@@ -212,6 +227,9 @@ func (t *torchFile) storage(name string, v any) ([]byte, DType, error) {
 	n, ok2 := id[4].(int64)
 	if !ok1 || !ok2 {
 		return nil, "", t.bad(name, "its storage has no key or length")
+	}
+	if t.legacy != nil {
+		return t.legacyStorage(name, id, key, dt, n)
 	}
 	data, err := t.entry("data/"+key, math.MaxInt64)
 	if err != nil {
