@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -62,6 +63,7 @@ func newPool(n int) *pool {
 
 func (p *pool) serve(w *worker) {
 	defer p.stop.Done()
+	debug.SetPanicOnFault(true) // of this goroutine: weights are packed from mapped files, which may be cut short meanwhile
 	for range p.wake {
 		if p.work(w) {
 			p.done <- struct{}{}
