@@ -74,7 +74,7 @@ func (s *Session) Load(ctx context.Context, ref engine.ModelRef, progress func(d
 		return err
 	})
 	if err != nil {
-		return engine.Spec{}, fmt.Errorf("load: %w", err)
+		return engine.Spec{}, fmt.Errorf("load: %w", inFile(err, ref.Path))
 	}
 	if s.model != nil {
 		if err := s.model.close(); err != nil {
@@ -84,6 +84,15 @@ func (s *Session) Load(ctx context.Context, ref engine.ModelRef, progress func(d
 	s.model = m
 	s.config.Log.Info("model loaded", "arch", m.spec.Family, "device", m.spec.Device, "bytes", m.spec.Bytes, "hash", m.spec.Hash)
 	return m.spec, nil
+}
+
+// inFile names the checkpoint in an error that does not.
+func inFile(err error, path string) error {
+	var f *engine.FormatError
+	if errors.As(err, &f) && f.Path == "" {
+		f.Path = path
+	}
+	return err
 }
 
 var errClosed = errors.New("the session is closed")
@@ -102,7 +111,7 @@ func (s *Session) Run(ctx context.Context, job engine.Job) iter.Seq2[engine.Even
 			return
 		}
 		out := &sink{yield: yield}
-		err := guard(func() error { return s.model.run(ctx, job, out) }, out)
+		err := inFile(guard(func() error { return s.model.run(ctx, job, out) }, out), s.model.spec.Name)
 		log := s.config.Log.With("job", job.ID, "task", string(job.Task))
 		switch {
 		case out.stopped:
@@ -151,8 +160,8 @@ func (o *sink) send(ev engine.Event) error {
 	return nil
 }
 
-// guard calls f and turns its panic into an error. Reading a mapped file that was cut short meanwhile is a panic too. A
-// panic of the caller's own code goes on.
+// guard calls f and turns its panic into an error. Reading a mapped file that was cut short meanwhile is a panic too, and an
+// error of its own. A panic of the caller's own code goes on.
 func guard(f func() error, outs ...*sink) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(before)
@@ -165,6 +174,10 @@ func guard(f func() error, outs ...*sink) (err error) {
 			if o.inside {
 				panic(r)
 			}
+		}
+		if _, fault := r.(interface{ Addr() uintptr }); fault { // of memory that is there, so no nil pointer
+			err = &engine.FormatError{Format: "checkpoint", Reason: "a file of it changed or vanished while it was read; load it again"}
+			return
 		}
 		err = &engine.PanicError{Value: r, Stack: debug.Stack()}
 	}()

@@ -13,6 +13,7 @@ import (
 // Config is what config.json says of the network. Fields that the network does not read are left out.
 type Config struct {
 	ModelType          string  `json:"model_type"`
+	Name               string  `json:"_name_or_path"`
 	DModel             int     `json:"d_model"`
 	NHeads             int     `json:"n_heads"`
 	NKVHeads           *int    `json:"n_kv_heads"`

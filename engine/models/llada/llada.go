@@ -3,6 +3,8 @@ package llada
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"unmask/engine"
 	"unmask/engine/models/vocab"
@@ -71,6 +73,28 @@ func loadBlock(b *weights.Binder, c *Config, at string) nn.Block {
 	}
 }
 
+// Masks of the released checkpoints, for those whose files name none.
+const (
+	releasedRows = 126464 // of LLaDA 8B and 1.5
+	releasedMask = 126336
+	illadaMask   = 5 // iLLaDA has LLaDA's code and layout and a mask of its own
+)
+
+// knownMask is the configured mask, or, where neither config.json nor the tokenizer names one, that of the release which
+// the checkpoint is; -1 where it is none of them.
+func knownMask(c *Config, v *vocab.Vocabulary, path string) int {
+	if c.MaskTokenID >= 0 || v.HasMask() {
+		return c.MaskTokenID
+	}
+	switch name := strings.ToLower(filepath.Base(path) + " " + c.Name); {
+	case strings.Contains(name, "illada"):
+		return illadaMask
+	case c.Vocab() == releasedRows:
+		return releasedMask
+	}
+	return -1
+}
+
 // Open reads config.json and tokenizer.json of src and binds the network. It fills the parts of a spec that only the
 // family knows: Mask, End and Tasks.
 func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Backend) (*nn.Stack, engine.Spec, error) {
@@ -86,7 +110,7 @@ func Open(ctx context.Context, src *weights.Set, b *weights.Binder, be tensor.Ba
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}
-	mask, err := v.Mask(c.Vocab(), c.MaskTokenID, src.Path())
+	mask, err := v.Mask(c.Vocab(), knownMask(c, v, src.Path()), src.Path())
 	if err != nil {
 		return nil, engine.Spec{}, err
 	}

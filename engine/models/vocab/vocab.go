@@ -95,12 +95,20 @@ func (v *Vocabulary) End(rows int, eos ...int) []engine.Token {
 	return end
 }
 
+// maskNames are the added tokens that are masks, the first that is there.
+var maskNames = []string{"<|mask|>", "<|mdm_mask|>"}
+
+// HasMask reports whether an added token is a mask.
+func (v *Vocabulary) HasMask() bool {
+	return slices.ContainsFunc(maskNames, func(n string) bool { _, ok := v.Added[n]; return ok })
+}
+
 // Mask is the mask token of a model of rows ids: the id that config.json gives, or, where that is negative, the added
 // token "<|mask|>" or "<|mdm_mask|>".
 func (v *Vocabulary) Mask(rows, configured int, path string) (engine.Token, error) {
 	id := configured
 	if id < 0 {
-		for _, name := range []string{"<|mask|>", "<|mdm_mask|>"} {
+		for _, name := range maskNames {
 			if t, ok := v.Added[name]; ok {
 				id = int(t)
 				break
