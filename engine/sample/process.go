@@ -33,25 +33,25 @@ var Processes = []Entry{
 		Doc: "DiffusionGemma's own: the most certain tokens are accepted for one step, all others become noise again.",
 		Params: []Param{
 			{
-				Name: "bound", Title: "Bound", Max: 20, Default: 0.1,
+				Name: "bound", Title: "Bound", Max: 5, Default: 0.1,
 				Doc:  "Entropy in nats that a step accepts besides the largest; higher is faster and less exact.",
 				More: "The n most certain, n the largest with H(1) + ... + H(n-1) <= bound; at least one; anew in every step.",
 			},
 			{
-				Name: "t_max", Title: "First temperature", Max: 10, Default: 0.8,
+				Name: "t_max", Title: "First temperature", Max: 3, Default: 0.8,
 				Doc:  "Temperature of the first step's draws; above the last one.",
 				More: "T = t_min + (t_max - t_min) * steps left / steps; logits are divided by it.",
 			},
 			{
-				Name: "t_min", Title: "Last temperature", Max: 10, Default: 0.4,
+				Name: "t_min", Title: "Last temperature", Max: 3, Default: 0.4,
 				Doc: "Temperature that the steps fall towards.",
 			},
 			{
-				Name: "stability", Title: "Stable steps", Max: 64, Step: 1, Default: 1,
+				Name: "stability", Title: "Stable steps", Max: 16, Step: 1, Default: 1,
 				Doc: "A canvas may be done when its most probable tokens have stayed for so many steps.",
 			},
 			{
-				Name: "confidence", Title: "Certainty", Max: 20, Default: 0.005,
+				Name: "confidence", Title: "Certainty", Max: 1, Default: 0.005,
 				Doc: "Mean entropy in nats below which a stable canvas is done; 0 makes all steps.",
 			},
 		},

@@ -215,7 +215,14 @@ func (p *Pane) Apply(s *state.State) {
 	} else {
 		p.run.SetKind(parts.Run)
 		p.run.Set("Run", fynetheme.MailSendIcon())
-		p.entry.SetPlaceHolder("Ask, or write ___ to be filled in")
+		hint := "Ask, or write ___ to be filled in"
+		if s.Model.Loaded && !s.Model.Spec.Can(engine.Infill) {
+			hint = "Ask something, or attach a picture"
+			if !s.Model.Spec.Can(engine.Describe) {
+				hint = "Ask something"
+			}
+		}
+		p.entry.SetPlaceHolder(hint)
 	}
 	visible(p.think, s.Model.Spec.ThinkStyle != "")
 	p.think.SetOn(s.Options(engine.Chat).Think)

@@ -140,7 +140,7 @@ func (s *State) TaskOf(p Pane) engine.Task {
 		if ps.Draft.Picture != nil {
 			return engine.Describe
 		}
-		if HasHoles(ps.Draft.Text) {
+		if HasHoles(ps.Draft.Text) && (!s.Model.Loaded || s.Model.Spec.Can(engine.Infill)) {
 			return engine.Infill
 		}
 		return engine.Chat
