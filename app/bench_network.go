@@ -83,7 +83,9 @@ func masked(spec engine.Spec, l, n int) (tokens []engine.Token, want []int) {
 	for i := range l {
 		t := engine.Token(r.IntN(spec.Vocab))
 		if i >= l-n {
-			t = spec.Mask
+			if spec.Mask >= 0 { // else what is to be found is noise
+				t = spec.Mask
+			}
 			want = append(want, i)
 		}
 		tokens = append(tokens, t)

@@ -44,7 +44,8 @@ type Renoise struct {
 	TMax, TMin float64
 	Stability  int
 	Confidence float64 // nats
-	// Answer is the range that canvases divide. All of its positions are free.
+	// Answer is the range that canvases divide. A fixed position in it keeps its token in every canvas that the network
+	// sees, and counts neither for the bound nor for the end of a canvas.
 	Answer engine.Span
 	// Kept is how many positions of the sequence the network has read already; 0: it is restarted.
 	Kept int
@@ -103,11 +104,6 @@ func (p *Renoise) plan(seq *engine.Sequence, o engine.Options) ([]engine.Span, i
 	if p.Kept < 0 || p.Kept > a.Lo || p.Hide != nil && len(p.Hide) != a.Lo {
 		return nil, 0, fmt.Errorf("denoise: %d positions read, %d pads or not, of %d before the answer", p.Kept, len(p.Hide), a.Lo)
 	}
-	for i := a.Lo; i < a.Hi; i++ {
-		if seq.Fixed[i] {
-			return nil, 0, &engine.UnsupportedError{What: fmt.Sprintf("the fixed position %d on a canvas", i), Have: "canvases that are written whole"}
-		}
-	}
 	if o.Temperature != 0 || o.Guidance != 0 {
 		return nil, 0, &engine.UnsupportedError{What: fmt.Sprintf("temperature %g, guidance %g for a canvas", o.Temperature, o.Guidance),
 			Have: "the temperatures t_max and t_min of sampler renoise, no guidance"}
@@ -142,7 +138,12 @@ func (p *Renoise) Steps(ctx context.Context, seq *engine.Sequence, o engine.Opti
 			yield(engine.Step{}, err)
 			return
 		}
-		r := &renoiseRun{Renoise: p, seq: seq, o: o, steps: steps, canvases: canvases, masked: p.Answer.Len()}
+		r := &renoiseRun{Renoise: p, seq: seq, o: o, steps: steps, canvases: canvases}
+		for _, fixed := range seq.Fixed[p.Answer.Lo:p.Answer.Hi] {
+			if !fixed {
+				r.masked++
+			}
+		}
 		r.pick = engine.PickOptions{Temperature: 1, TopP: o.TopP, TopK: o.TopK, Top: max(1, o.Alternatives), Ban: slices.Clone(o.Ban)}
 		if o.BanEnd {
 			r.pick.Ban = append(r.pick.Ban, p.End...)
@@ -182,7 +183,7 @@ type renoiseRun struct {
 	history  [][]engine.Token
 	stopped  bool
 	now      RenoisePass
-	none     []bool // nothing is committed
+	fixed    []bool // of the canvas
 	noise    noise
 	decision engine.Decision
 	p        engine.Prediction
@@ -206,7 +207,7 @@ func (r *renoiseRun) canvas(ctx context.Context, c int, yield func(engine.Step, 
 	r.span, r.stopped = r.canvases[c], false
 	n := r.span.Len()
 	r.current = append(r.current[:0], r.seq.Tokens[r.span.Lo:r.span.Hi]...)
-	r.shown, r.none = make([]bool, n), make([]bool, n)
+	r.shown, r.fixed = make([]bool, n), r.seq.Fixed[r.span.Lo:r.span.Hi]
 	r.now = RenoisePass{Best: make([]engine.Token, n), Accepted: make([]bool, n)}
 	r.history = r.history[:0]
 	for range r.Stability {
@@ -302,12 +303,17 @@ func (r *renoiseRun) predict(ctx context.Context, i int) error {
 
 // accept asks the sampler which of the tokens drawn stay for this step. Its quota rises evenly to the whole canvas.
 func (r *renoiseRun) accept(i int) {
-	n := len(r.current)
+	n := 0
+	for _, fixed := range r.fixed {
+		if !fixed {
+			n++
+		}
+	}
 	quota := ((i+1)*n + r.steps - 1) / r.steps
 	r.noise.seed = mix(r.o.Seed, 2*uint64(r.index)+1)
 	v := engine.View{
 		Step: i, Steps: r.steps, Block: r.span, Quota: quota, Masked: n, Initial: n, Rate: 1 / float64(r.steps-i), Left: n - quota,
-		Committed: r.none, Current: r.current, Noise: &r.noise,
+		Committed: r.fixed, Current: r.current, Noise: &r.noise,
 	}
 	r.decision.Reset()
 	r.Sampler.Select(v, &r.p, &r.decision)
@@ -337,10 +343,13 @@ func (r *renoiseRun) fresh(c, i int) ([]engine.Token, error) {
 
 // advance makes the next canvas, and decides whether this one is done.
 func (r *renoiseRun) advance(fresh []engine.Token) {
-	mean := 0.0
+	sum, free := 0.0, 0
 	for j := range r.current {
-		r.now.Best[j] = r.p.Top[j][0].Token
-		mean += float64(r.p.Entropy[j]) / float64(len(r.current))
+		if r.now.Best[j] = r.p.Top[j][0].Token; r.fixed[j] {
+			r.now.Best[j] = r.current[j]
+			continue
+		}
+		sum, free = sum+float64(r.p.Entropy[j]), free+1
 		if r.current[j] = fresh[j]; r.now.Accepted[j] {
 			r.current[j] = r.p.Token[j]
 		}
@@ -355,5 +364,5 @@ func (r *renoiseRun) advance(fresh []engine.Token) {
 		copy(oldest, r.now.Best)
 		r.history[len(r.history)-1] = oldest
 	}
-	r.stopped = stable && mean < r.Confidence
+	r.stopped = stable && sum < r.Confidence*float64(free) || free == 0
 }

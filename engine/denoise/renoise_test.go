@@ -259,6 +259,38 @@ func TestRenoiseReads(t *testing.T) {
 	}
 }
 
+// TestRenoiseFixed checks that fixed positions of a canvas are shown to the network as they are and never written.
+func TestRenoiseFixed(t *testing.T) {
+	g := newGuesser(2, 8)
+	g.text[2] = 45
+	p, seq := renoise(g, 2, 8)
+	for _, i := range []int{3, 7, 8} {
+		seq.Fixed[i], seq.Tokens[i] = true, engine.Token(30+i)
+	}
+	p.Look = func(x *RenoisePass) {
+		for _, i := range []int{3, 7, 8} {
+			if lo := 2 + 4*x.Canvas; i >= lo && i < lo+4 && x.Current[i-lo] != engine.Token(30+i) {
+				t.Errorf("canvas %d shows %d at position %d", x.Canvas, x.Current[i-lo], i)
+			}
+		}
+	}
+	last := engine.Step{Masked: -1}
+	for step, err := range p.Steps(context.Background(), seq, engine.Options{Steps: 8, Block: 4, StopAtEnd: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range step.Changes {
+			if seq.Fixed[c.Pos] {
+				t.Errorf("position %d is written", c.Pos)
+			}
+		}
+		last = step
+	}
+	if want := []engine.Token{10, 33, 45, 0, 0, 37, 38, 0}; !slices.Equal(seq.Tokens[2:], want) || last.Masked != 0 {
+		t.Errorf("%v with %d masked, want %v", seq.Tokens[2:], last.Masked, want)
+	}
+}
+
 // TestRenoiseBatch checks that a row of a batch goes on unchanged while others do, and behind its end token.
 func TestRenoiseBatch(t *testing.T) {
 	g := newGuesser(2, 8)
@@ -292,7 +324,6 @@ func TestRenoiseRefuses(t *testing.T) {
 		"temperature":  func(_ *Renoise, _ *engine.Sequence, o *engine.Options) { o.Temperature = 1 },
 		"guidance":     func(_ *Renoise, _ *engine.Sequence, o *engine.Options) { o.Guidance = 1 },
 		"temperatures": func(p *Renoise, _ *engine.Sequence, _ *engine.Options) { p.TMin = p.TMax },
-		"fixed":        func(_ *Renoise, seq *engine.Sequence, _ *engine.Options) { seq.Fixed[4] = true },
 		"answer":       func(p *Renoise, _ *engine.Sequence, _ *engine.Options) { p.Answer.Hi++ },
 		"kept":         func(p *Renoise, _ *engine.Sequence, _ *engine.Options) { p.Kept = 4 },
 		"pads":         func(p *Renoise, _ *engine.Sequence, _ *engine.Options) { p.Hide = make([]bool, 2) },

@@ -11,7 +11,7 @@ func (r *renoiseRun) result() []engine.Token {
 	out := slices.Clone(r.now.Best)
 	pad := r.ended // of an earlier canvas
 	for j, id := range out {
-		if pad {
+		if pad && !r.fixed[j] {
 			out[j] = r.Pad
 		} else if r.o.StopAtEnd && slices.Contains(r.End, id) {
 			pad, r.ended = true, true
@@ -24,6 +24,9 @@ func (r *renoiseRun) result() []engine.Token {
 func (r *renoiseRun) changes(to []engine.Token) []engine.Change {
 	var out []engine.Change
 	for j, was := range r.shown {
+		if r.fixed[j] {
+			continue
+		}
 		pos := r.span.Lo + j
 		c := engine.Change{Pos: pos, From: r.seq.Tokens[pos], To: r.current[j], Kind: engine.Remask}
 		now := r.now.Accepted[j]
@@ -71,6 +74,9 @@ func (r *renoiseRun) figures(c *engine.Change, j int) {
 // padRest pads the canvases that an end token makes superfluous.
 func (r *renoiseRun) padRest(changes []engine.Change) []engine.Change {
 	for pos := r.span.Hi; pos < r.Answer.Hi; pos++ {
+		if r.seq.Fixed[pos] {
+			continue
+		}
 		changes = append(changes, engine.Change{Pos: pos, From: r.seq.Tokens[pos], To: r.Pad})
 		r.seq.Tokens[pos] = r.Pad
 		r.masked--

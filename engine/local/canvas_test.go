@@ -76,7 +76,25 @@ func TestCanvas(t *testing.T) {
 		t.Errorf("source %v, last changes %+v", about.started.Source != nil, about.steps[1].Changes)
 	}
 	recorded(t, about)
-	for _, bad := range []engine.Options{{Temperature: 0.5}, {Sampler: "low_confidence"}, {Params: engine.Params{"t_max": 0.1}}, {Guidance: 1}} {
+	kept := collect(t, s, engine.Job{Task: engine.Chat, Messages: user("Why?"), Words: []engine.Word{{At: 2, Text: "the kettle"}}, Options: engine.Options{Steps: 3, Seed: 2}})
+	kept.laws(t, spec)
+	if !strings.Contains(string(s.model.tok.AppendText(nil, kept.finished.Sequence.Tokens...)), "the kettle") {
+		t.Errorf("answer %q", kept.finished.Text)
+	}
+	begun := one.started.Sequence.Clone()
+	for _, step := range one.steps[:2] {
+		begun.Apply(step.Changes)
+	}
+	state := slices.Clone(begun.Tokens)
+	at := one.started.Answer.Lo
+	state[at+1] = -1 // hidden again
+	from := &engine.From{Step: 2, Tokens: state, Pinned: []int{at}}
+	on := collect(t, s, engine.Job{Task: engine.Chat, Messages: user("Why does it sing?"), From: from, Options: engine.Options{Steps: 3}})
+	on.laws(t, spec)
+	if got := on.finished.Sequence.Tokens[at]; got != state[at] || on.started.Sequence.Tokens[at+2] != state[at+2] {
+		t.Errorf("goes on from token %d, the state has %d; the pinned one is %d, want %d", on.started.Sequence.Tokens[at+2], state[at+2], got, state[at])
+	}
+	for _, bad := range []engine.Options{{Temperature: 0.5}, {BanWords: []string{"sea"}}, {Sampler: "low_confidence"}, {Params: engine.Params{"t_max": 0.1}}, {Guidance: 1}} {
 		for _, err := range s.Run(t.Context(), engine.Job{Task: engine.Chat, Messages: user("x"), Options: bad}) {
 			if err == nil {
 				t.Errorf("%+v is accepted", bad)

@@ -41,6 +41,9 @@ func (m *model) takeState(seq *engine.Sequence, f *engine.From) error {
 			}
 			continue
 		}
+		if m.spec.Mask < 0 && t == m.spec.Mask {
+			continue // hidden: the noise that is laid out stays
+		}
 		if err := m.fits(seq, i, t); err != nil {
 			return bad("position %d: %v", i, err)
 		}
