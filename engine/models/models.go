@@ -211,6 +211,15 @@ func (m *Model) Forward(ctx context.Context, in engine.Input) (engine.Logits, er
 	return m.Stack.Forward(ctx, in)
 }
 
+// KeepLogits lets passes hold up to bytes of logits at one time; see [nn.Stack.KeepLogits].
+func (m *Model) KeepLogits(bytes int) {
+	if m.Canvas != nil {
+		m.Canvas.KeepLogits(bytes)
+		return
+	}
+	m.Stack.KeepLogits(bytes)
+}
+
 // Look implements [engine.Looker].
 func (m *Model) Look(ctx context.Context, pictures []image.Image) ([]int, error) {
 	var look func(context.Context, image.Image) ([]float32, error)

@@ -27,6 +27,7 @@ type logits struct {
 	soft   tensor.Tensor // [C or more, D] embeddings of the prediction
 	softly []bool        // [C] true where soft is made
 	held   bool          // soft stays that of an earlier pass
+	keep   int           // see KeepLogits; 0: logits are made when they are asked for
 	part   engine.Prediction
 }
 
@@ -34,7 +35,11 @@ type logits struct {
 func (l *logits) forget() { l.rows, l.lo, l.hi, l.held = 0, 0, 0, false }
 
 // chunk is how many positions the budget allows at one time.
-func (l *logits) chunk() int { return max(1, headBudget/(4*l.n.Config.Text.Vocab)) }
+func (l *logits) chunk() int { return max(1, max(l.keep, headBudget)/(4*l.n.Config.Text.Vocab)) }
+
+// KeepLogits lets passes hold up to bytes of logits at one time, in place of 64 MB, and makes those with the pass itself. For
+// measurements.
+func (n *Network) KeepLogits(bytes int) { n.out.keep = bytes }
 
 // prepare makes room for a canvas of rows positions, of which those in want are asked for; nil: all. It runs outside of Mark
 // and Release.
@@ -62,6 +67,9 @@ func (l *logits) take(x tensor.Tensor, from int, temp float32) {
 	}
 	if !l.held {
 		l.softly = append(l.softly[:0], make([]bool, l.rows)...)
+	}
+	if l.keep > 0 && len(l.at) > 0 {
+		l.seek(0, min(len(l.at), l.chunk()))
 	}
 }
 
