@@ -16,7 +16,8 @@ func cmdVerify() *command {
 		name: "verify", args: "DIR...", short: "replay what the official code recorded and compare",
 		long: `Each folder is a fixture: a checkpoint, and arrays and runs that the authors' own code made with it.
 A folder of fixtures stands for all of them. Prints one line a check: name, worst error, tolerance, PASS or FAIL.
-An array or a run that no check covers fails. The arithmetic is float32.
+An array or a run that no check covers fails. The arithmetic is float32 unless --dtype (UNMASK_DTYPE) asks for another: then
+the activations and logits of forward passes are compared as wholes, within the bound of that arithmetic.
 
   unmask verify engine/testdata/golden`,
 		takes: takesOutput | takesJSON,
@@ -44,7 +45,7 @@ func runVerify(ctx context.Context, c *call) error {
 		}
 		dirs = append(dirs, d...)
 	}
-	opt := verify.Options{Backend: c.backend, Only: c.own.(*verifyFlags).only}
+	opt := verify.Options{Backend: c.backend, DType: c.cfg.DType, Only: c.own.(*verifyFlags).only}
 	var failed []error
 	err := c.toOutput(func(w io.Writer) error {
 		for _, d := range dirs {

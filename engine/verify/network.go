@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -21,7 +22,7 @@ type network struct {
 	seen map[string][]float32
 }
 
-// openNetwork opens the checkpoint in dir for products in f32, on a backend of its own. f closes both.
+// openNetwork opens the checkpoint in dir on a backend of its own. f closes both.
 func openNetwork(ctx context.Context, f *folder, dir string) (*network, error) {
 	be, err := f.opt.Backend()
 	if err != nil {
@@ -32,7 +33,7 @@ func openNetwork(ctx context.Context, f *folder, dir string) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := models.Open(ctx, set, be, models.OpenOptions{DType: "f32"})
+	m, err := models.Open(ctx, set, be, models.OpenOptions{DType: cmp.Or(f.opt.DType, "f32")})
 	if err != nil {
 		return nil, err
 	}
