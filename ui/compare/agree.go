@@ -48,6 +48,24 @@ func differing(a, b []engine.Token) (out []int) {
 	return out
 }
 
+// likelihood is the mean ln p of the tokens that the run has written, each with the probability that it had then: how
+// likely the model finds its own answer, token by token. NaN where nothing was written.
+func likelihood(s *run.State) float64 {
+	sum, n := 0.0, 0
+	for p := s.Answer.Lo; p < s.Answer.Hi && p < len(s.Cells); p++ {
+		c := &s.Cells[p]
+		if c.Masked || c.Fixed || c.Step == 0 || c.AfterEnd {
+			continue
+		}
+		sum += math.Log(max(float64(c.Prob), 1e-12))
+		n++
+	}
+	if n == 0 {
+		return math.NaN()
+	}
+	return sum / float64(n)
+}
+
 // linked is the step of a run of n steps that belongs to step of a run of m steps, by progress.
 func linked(step, m, n int) int {
 	if m <= 0 {

@@ -2,6 +2,10 @@ package compare
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -45,7 +49,10 @@ func newColumn(p *Pane, i int) *column {
 	c := &column{p: p, i: i, title: parts.Title("", theme.TextDense), note: parts.Caption(""), step: parts.SmallNumber("")}
 	c.bar = newProgress()
 	c.strip = widgets.NewTokenStrip()
-	c.strip.OnTapped = func(int, fyne.Position) { c.Tapped(nil) }
+	c.strip.OnTapped = func(pos int, at fyne.Position) {
+		c.Tapped(nil)
+		c.p.look.Open(c.p.env.View(c.run), pos, fyne.CurrentApp().Driver().AbsolutePositionForObject(c.strip).Add(at))
+	}
 	c.strip.OnHover = func(pos int) { c.hover(pos) }
 	c.scroll = container.NewVScroll(container.New(stripLayout{c.strip}, c.strip))
 	c.stage = parts.NewStage(p.env)
@@ -116,32 +123,38 @@ func (c *column) menu(under fyne.CanvasObject) {
 	set := func(o engine.Options, title string) func() {
 		return func() { p.replace(c.i, state.Column{Title: title, Options: o}) }
 	}
-	rows := state.Settings(spec, task, col.Options)
-	samplers := fyne.NewMenuItem("Sampler", nil)
-	var list []*fyne.MenuItem
-	for i, name := range rows[0].Choices {
-		list = append(list, fyne.NewMenuItem(name, set(state.Put(spec, task, col.Options, "sampler", float64(i)), name)))
-	}
-	samplers.ChildMenu = fyne.NewMenu("", list...)
-	steps := fyne.NewMenuItem("Steps", nil)
-	list = nil
-	for _, n := range []int{col.Options.Steps / 4, col.Options.Steps / 2, col.Options.Steps, col.Options.Steps * 2, col.Options.Steps * 4} {
-		if n >= 1 {
-			o := state.Put(spec, task, col.Options, "steps", float64(n))
-			list = append(list, fyne.NewMenuItem(state.Plural(o.Steps, "step"), set(o, col.Title)))
+	var items []*fyne.MenuItem
+	for _, r := range state.Settings(spec, task, col.Options) {
+		var list []*fyne.MenuItem
+		add := func(label string, v float64) {
+			o := state.Put(spec, task, col.Options, r.Name, v)
+			title := col.Title
+			switch {
+			case r.Name == "sampler":
+				title = label
+			case r.Kind != state.Slide || r.Name != "steps" && r.Name != "block": // those two stand below the title
+				title = state.SamplerTitle(o.Sampler) + ", " + strings.ToLower(r.Title) + " " + strings.ToLower(label)
+			}
+			item := fyne.NewMenuItem(label, set(o, title))
+			item.Checked = v == r.Value
+			list = append(list, item)
 		}
-	}
-	steps.ChildMenu = fyne.NewMenu("", list...)
-	items := []*fyne.MenuItem{samplers, steps}
-	if task != engine.TextToImage {
-		blocks := fyne.NewMenuItem("Block length", nil)
-		list = nil
-		for _, n := range []int{8, 16, 32, 64} {
-			o := state.Put(spec, task, col.Options, "block", float64(n))
-			list = append(list, fyne.NewMenuItem(fmt.Sprint(o.Block), set(o, col.Title)))
+		switch r.Kind {
+		case state.Choose:
+			for i, name := range r.Choices {
+				add(name, float64(i))
+			}
+		case state.Switch:
+			add("Off", 0)
+			add("On", 1)
+		default:
+			for _, v := range stops(r) {
+				add(strconv.FormatFloat(v, 'g', 4, 64), v)
+			}
 		}
-		blocks.ChildMenu = fyne.NewMenu("", list...)
-		items = append(items, blocks)
+		item := fyne.NewMenuItem(r.Title, nil)
+		item.ChildMenu = fyne.NewMenu("", list...)
+		items = append(items, item)
 	}
 	use := fyne.NewMenuItem("Use its settings for the next run", func() { p.env.Dispatch(state.SetOptions{Task: task, Options: col.Options}) })
 	items = append(items, fyne.NewMenuItemSeparator(), use)
@@ -150,6 +163,23 @@ func (c *column) menu(under fyne.CanvasObject) {
 	}
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(under)
 	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), p.env.Window().Canvas(), at.AddXY(0, under.Size().Height))
+}
+
+// stops are values of a number worth comparing: halves and doubles of a count, five steps of a range.
+func stops(r state.Setting) (out []float64) {
+	if r.Step >= 1 {
+		for _, k := range []float64{.25, .5, 1, 2, 4} {
+			if v := math.Round(r.Value * k); v >= max(r.Min, 1) && v <= r.Max && !slices.Contains(out, v) {
+				out = append(out, v)
+			}
+		}
+		return out
+	}
+	top := min(r.Max, r.Min+max(2*(r.Value-r.Min), (r.Max-r.Min)/4))
+	for i := range 5 {
+		out = append(out, math.Round((r.Min+(top-r.Min)*float64(i)/4)*100)/100)
+	}
+	return out
 }
 
 // apply shows the column's settings and its run; run is nil before it is asked for.

@@ -23,7 +23,7 @@ import (
 )
 
 // maxColumns bounds a comparison.
-const maxColumns = 4
+const maxColumns = 6
 
 // tableHigh is the height of the table.
 const tableHigh = 176
@@ -57,6 +57,7 @@ type Pane struct {
 	rows   []row
 	wrote  int64
 	seen   []int
+	look   *parts.Brancher // shows candidates
 }
 
 // New makes the pane.
@@ -81,8 +82,11 @@ func New(env parts.Env) *Pane {
 	p.error.OnDismiss = func() { env.Dispatch(state.DismissError{Pane: state.PaneCompare}) }
 	p.error.OnRetry = func() { p.env.Dispatch(state.DismissError{Pane: state.PaneCompare}); p.submit() }
 	p.table, p.matrix = newTable(), newMatrix()
-	copyBtn := parts.NewButton(parts.Normal, "Table", fynetheme.ContentCopyIcon(), p.copyTable)
-	copyBtn.Hint, copyBtn.OnHint = "Copy the table  Ctrl+D", env.Note
+	copyBtn := parts.NewButton(parts.Normal, "Table", fynetheme.ContentCopyIcon(), nil)
+	copyBtn.OnTapped = func() { p.copyMenu(copyBtn) }
+	copyBtn.Hint, copyBtn.OnHint = "Copy the table; Ctrl+D copies it as Markdown", env.Note
+	p.look = parts.NewBrancher(env, state.PaneCompare)
+	p.look.ReadOnly = true
 	p.foot = parts.NewBox(theme.ColorPanel, 0, container.New(&footLayout{}, p.table.box, parts.VLine(),
 		parts.Caption("Agreement, same token at the same position"), p.matrix.box, copyBtn))
 	p.kind = widgets.NewSegment([]string{"Text", "Picture"}, func(i int) {
@@ -172,7 +176,19 @@ func (p *Pane) runOrStop() {
 	p.submit()
 }
 
-func (p *Pane) copyTable() { fyne.CurrentApp().Clipboard().SetContent(text(p.rows)) }
+func (p *Pane) copyTable() { p.copy(markdown(p.rows)) }
+
+func (p *Pane) copy(text string) { fyne.CurrentApp().Clipboard().SetContent(text) }
+
+// copyMenu offers the forms in which the table is copied.
+func (p *Pane) copyMenu(under fyne.CanvasObject) {
+	m := widget.NewPopUpMenu(fyne.NewMenu("",
+		fyne.NewMenuItem("Copy as Markdown", p.copyTable),
+		fyne.NewMenuItem("Copy as CSV", func() { p.copy(csvText(p.rows)) }),
+		fyne.NewMenuItem("Copy with tabs", func() { p.copy(text(p.rows)) })), p.env.Window().Canvas())
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(under)
+	m.ShowAtPosition(at.SubtractXY(max(0, m.MinSize().Width-under.Size().Width), m.MinSize().Height+4))
+}
 
 func (p *Pane) toggleDiff() {
 	p.differ = !p.differ
@@ -200,6 +216,7 @@ func (p *Pane) runs() []*state.Run {
 // Apply implements the pane.
 func (p *Pane) Apply(s *state.State) {
 	p.now = s
+	p.look.Apply(s)
 	p.quiet = true
 	defer func() { p.quiet = false }()
 	ps := s.Panes[state.PaneCompare]
@@ -331,7 +348,7 @@ func (p *Pane) write(views []*state.View, answers [][]engine.Token, lead *state.
 	}
 	for i, v := range views {
 		names[i] = cols[i].Title
-		r := row{name: cols[i].Title, agreement: math.NaN()}
+		r := row{name: cols[i].Title, agreement: math.NaN(), likelihood: math.NaN()}
 		if v != nil && v.Step() > 0 {
 			in := v.Run.Infos()[:v.Step()]
 			n := 0
@@ -344,6 +361,7 @@ func (p *Pane) write(views []*state.View, answers [][]engine.Token, lead *state.
 				r.rate = float64(n) / last.Until.Seconds()
 			}
 			r.agreement = agreement(answers[i], to)
+			r.likelihood = likelihood(v.State())
 		}
 		p.rows = append(p.rows, r)
 		for j := range views {

@@ -1,8 +1,10 @@
 package compare
 
 import (
+	"encoding/csv"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,21 +25,27 @@ type row struct {
 	passes    int
 	rate      float64
 	agreement float64 // with the column of the lime frame
+	// likelihood is the mean ln p of the tokens written, NaN while there are none.
+	likelihood float64
 }
 
-var heads = []string{"", "time", "passes", "tok/s", "agreement"}
+var heads = []string{"", "time", "passes", "tok/s", "agreement", "mean ln p"}
 
 // cells are the texts of a row.
 func (r row) cells() []string {
 	if !r.known {
-		return []string{r.name, figures.Unknown, figures.Unknown, figures.Unknown, figures.Unknown}
+		return []string{r.name, figures.Unknown, figures.Unknown, figures.Unknown, figures.Unknown, figures.Unknown}
 	}
 	rate := strings.TrimSuffix(figures.Rate(r.rate), " tok/s")
 	agree := figures.Unknown
 	if !math.IsNaN(r.agreement) {
 		agree = fmt.Sprintf("%.2f", r.agreement)
 	}
-	return []string{r.name, figures.Duration(r.time), figures.Count(r.passes), rate, agree}
+	like := figures.Unknown
+	if !math.IsNaN(r.likelihood) {
+		like = fmt.Sprintf("%.2f", r.likelihood)
+	}
+	return []string{r.name, figures.Duration(r.time), figures.Count(r.passes), rate, agree, like}
 }
 
 // best says for each number which rows are the best: least time and passes, most tokens a second.
@@ -79,6 +87,48 @@ func text(rows []row) string {
 	b.WriteString(strings.Join(heads, "\t") + "\n")
 	for _, r := range rows {
 		b.WriteString(strings.Join(r.cells(), "\t") + "\n")
+	}
+	return b.String()
+}
+
+// markdown is the table as Markdown writes tables, numbers to the right.
+func markdown(rows []row) string {
+	var b strings.Builder
+	line := func(cells []string) {
+		b.WriteString("|")
+		for _, c := range cells {
+			b.WriteString(" " + strings.NewReplacer("|", "\\|", "\n", " ").Replace(c) + " |")
+		}
+		b.WriteString("\n")
+	}
+	line(append([]string{"column"}, heads[1:]...))
+	b.WriteString("| :-- |" + strings.Repeat(" --: |", len(heads)-1) + "\n")
+	for _, r := range rows {
+		line(r.cells())
+	}
+	return b.String()
+}
+
+// csvText is the table as comma-separated values with plain numbers: seconds, counts, tokens a second, shares.
+func csvText(rows []row) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	number := func(v float64) string {
+		if math.IsNaN(v) {
+			return ""
+		}
+		return strconv.FormatFloat(v, 'g', 6, 64)
+	}
+	out := [][]string{{"column", "seconds", "passes", "tokens_per_second", "agreement", "mean_ln_p"}}
+	for _, r := range rows {
+		c := []string{r.name, "", "", "", "", ""}
+		if r.known {
+			c = []string{r.name, number(r.time.Seconds()), strconv.Itoa(r.passes), number(r.rate), number(r.agreement), number(r.likelihood)}
+		}
+		out = append(out, c)
+	}
+	if err := w.WriteAll(out); err != nil {
+		return ""
 	}
 	return b.String()
 }
@@ -226,20 +276,22 @@ type matrixLayout struct{}
 func (matrixLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(250, 130) }
 
 // Layout implements [fyne.Layout].
-func (matrixLayout) Layout(o []fyne.CanvasObject, _ fyne.Size) {
+func (matrixLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	n := 0
 	for n*n+2*n < len(o) {
 		n++
 	}
-	const w, h, left, top = 52, 28, 36, 18
+	const left, top = 36, 18
+	w := min(52, (s.Width-left)/max(float32(n), 1))
+	h := min(28, (s.Height-top)/max(float32(n), 1))
 	for i, x := range o {
 		switch {
 		case i < n: // above
 			x.Move(fyne.NewPos(left+float32(i)*w, 0))
 			x.Resize(fyne.NewSize(w-2, top))
 		case i < 2*n: // at the left
-			x.Move(fyne.NewPos(0, top+float32(i-n)*h+6))
-			x.Resize(fyne.NewSize(left-4, h))
+			x.Move(fyne.NewPos(0, top+float32(i-n)*h+h/2-8))
+			x.Resize(fyne.NewSize(left-4, min(h, 20)))
 		default:
 			k := i - 2*n
 			x.Move(fyne.NewPos(left+float32(k%n)*w, top+float32(k/n)*h))
