@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -10,6 +11,7 @@ import (
 	fynetheme "fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"unmask/engine"
 	"unmask/ui/figures"
 	"unmask/ui/parts"
 	"unmask/ui/state"
@@ -27,6 +29,10 @@ type sheet struct {
 	forChat  fyne.CanvasObject
 	cost     *parts.Text
 	quiet    bool
+	banned   *parts.Field
+	words    *parts.Field
+	limits   fyne.CanvasObject // fixed and banned words
+	wrong    *parts.Text
 }
 
 // sheetWidth is the width of the sheet.
@@ -42,11 +48,47 @@ func newSheet(w *Window) *sheet {
 	s.forChat = s.remember
 	shut := parts.NewButton(parts.Flat, "", fynetheme.CancelIcon(), func() { w.Dispatch(state.ShowSheet{}) })
 	head := parts.HStack(8, 16, 8, s.title, layout.NewSpacer(), s.presets.Reset, parts.Fixed(32, 32, shut))
-	body := container.NewVScroll(parts.VStack(14, 16, 12, s.presets.Row, s.form, s.forChat))
+	s.makeLimits()
+	body := container.NewVScroll(parts.VStack(14, 16, 12, s.presets.Row, s.form, s.limits, s.forChat))
 	foot := parts.VStack(0, 0, 0, parts.HLine(), parts.Inset(10, 16, 10, 16, parts.Beside(20, 8, parts.Symbol(fynetheme.InfoIcon(), 16, theme.ColorText2), s.cost)))
 	s.box = parts.NewBox(theme.ColorPanel, 0, container.NewBorder(parts.VStack(0, 0, 0, head, parts.HLine()), foot, parts.VLine(), nil, body))
 	s.box.Hide()
 	return s
+}
+
+// makeLimits makes the fields of fixed and banned words. They take effect when Enter is pressed or the field is left.
+func (s *sheet) makeLimits() {
+	w := s.w
+	s.wrong = parts.Caption("").Wrapped().Colored(fynetheme.ColorNameError)
+	s.banned = parts.Hook(w, parts.NewField("because, very", false))
+	s.words = parts.Hook(w, parts.NewField("0 Dear Anna; 12 thank you", false))
+	s.banned.OnChanged = func(text string) {
+		if s.quiet {
+			return
+		}
+		task := w.store.now.TaskOf(w.store.now.Pane)
+		o := w.store.now.Options(task)
+		o.BanWords = state.ParseList(text)
+		w.Dispatch(state.SetOptions{Task: task, Options: o})
+	}
+	s.words.OnChanged = func(text string) {
+		if s.quiet {
+			return
+		}
+		words, err := state.ParseWords(text)
+		s.wrong.Set("")
+		if err != nil {
+			s.wrong.Set("Write a position and words, semicolons between: 0 Dear Anna; 12 thank you")
+			return
+		}
+		w.Dispatch(state.SetWords{Pane: w.store.now.Pane, Words: words})
+	}
+	row := func(label, doc string, f *parts.Field) fyne.CanvasObject {
+		return parts.VStack(4, 0, 0, parts.Beside(144, 0, parts.Inset(7, 0, 0, 0, parts.Dense(label)), parts.Fixed(0, theme.Control, f)), parts.Caption(doc).Wrapped())
+	}
+	s.limits = parts.VStack(14, 0, 0,
+		row("Banned words", "The answer does not hold them, in any case of letters.", s.banned),
+		row("Fixed words", "A position of the answer, then the words that stand there and that no step writes over.", s.words), s.wrong)
 }
 
 func (s *sheet) apply(st *state.State) {
@@ -61,19 +103,30 @@ func (s *sheet) apply(st *state.State) {
 	s.form.Set(st.Model.Spec, task, o)
 	s.presets.Set(st.Model.Spec, task, o)
 	show(s.forChat, st.Pane == state.PaneChat)
+	text := task != engine.TextToImage && task != engine.Inpaint && task != engine.Outpaint
+	show(s.limits, text)
+	if text {
+		// What is being typed stays as it is typed.
+		if !slices.Equal(state.ParseList(s.banned.Text), o.BanWords) {
+			s.banned.Put(state.WriteList(o.BanWords))
+		}
+		if words, err := state.ParseWords(s.words.Text); err == nil && !slices.Equal(words, st.At().Draft.Words) {
+			s.words.Put(state.WriteWords(st.At().Draft.Words))
+		}
+	}
 	s.remember.SetChecked(st.Remember)
 	nfe := o.Steps
 	if o.Guidance > 0 {
 		nfe *= 2
 	}
-	text := fmt.Sprintf("At most %s forward passes", figures.Count(nfe))
+	cost := fmt.Sprintf("At most %s forward passes", figures.Count(nfe))
 	if d := s.pass(); d > 0 {
-		text += ", about " + figures.Duration(d*time.Duration(nfe))
+		cost += ", about " + figures.Duration(d*time.Duration(nfe))
 	}
 	if len(st.Queue) > 0 {
-		text += ". The current run keeps its own settings"
+		cost += ". The current run keeps its own settings"
 	}
-	s.cost.Set(text + ".")
+	s.cost.Set(cost + ".")
 }
 
 // pass is how long a forward pass of the run shown took.

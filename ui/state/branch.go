@@ -225,6 +225,10 @@ func updateBranch(s *State, m Msg, f Fresh) []Cmd {
 			}
 		})
 		return append(cmds, editBranch(s, m.Pane, m.Branch.Run, m.Branch.Step, func(b *Branch) { *b = m.Branch })...)
+	case SetWords:
+		cmds := ensure(s, m.Pane, "", f)
+		s.setPane(m.Pane, func(ps *PaneState) { ps.Draft.Words = slices.Clone(m.Words) })
+		return append(cmds, keepText(s, m.Pane))
 	case NameRun:
 		name := strings.TrimSpace(m.Name)
 		if r := []rune(name); len(r) > 60 {

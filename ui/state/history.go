@@ -84,6 +84,8 @@ type Draft struct {
 	Columns []Column        `json:"columns,omitempty"`
 	Task    engine.Task     `json:"task,omitempty"` // compare: what the columns run
 	Seed    uint64          `json:"seed,omitempty"`
+	// Words are fixed in the answers of the next runs.
+	Words []engine.Word `json:"words,omitempty"`
 	// Branches are changes at steps of runs that are not run yet, the newest last.
 	Branches []Branch     `json:"branches,omitempty"`
 	Picture  image.Image  `json:"-"`

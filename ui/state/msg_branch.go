@@ -49,6 +49,11 @@ type (
 		Step int
 		Job  engine.Job
 	}
+	// SetWords fixes words in the answers of the next runs of a pane.
+	SetWords struct {
+		Pane  Pane
+		Words []engine.Word
+	}
 	// NameRun names a run; "" takes the name away.
 	NameRun struct {
 		Run, Name string
@@ -90,3 +95,4 @@ func (Probe) msg()         {}
 func (Probed) msg()        {}
 func (restoreBranch) msg() {}
 func (undoRunOn) msg()     {}
+func (SetWords) msg()      {}

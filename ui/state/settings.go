@@ -121,12 +121,16 @@ func Settings(spec engine.Spec, task engine.Task, o engine.Options) []Setting {
 		})
 	}
 	if !picture {
-		out = append(out, flag("stop_at_end", "Stop at end", "Ends the run once the answer has ended.", o.StopAtEnd))
+		out = append(out, flag("stop_at_end", "Stop at end", "Ends the run once the answer has ended.", o.StopAtEnd),
+			flag("ban_end", "Fixed length", "The answer fills every position: end tokens are never chosen.", o.BanEnd))
+		if task == engine.Infill {
+			out = append(out, Setting{Name: "hole_length", Title: "Hole length", Doc: "How many masks ___ stands for; ___{5} says it for one hole.", Min: 1, Max: max(32, float64(o.HoleLength)), Step: 1, Value: float64(max(o.HoleLength, 1))})
+		}
 		if spec.ThinkStyle != "" {
 			out = append(out, flag("think", "Think first", "Asks for reasoning before the answer; it is shown folded.", o.Think))
 		}
 	}
-	return out
+	return append(out, flag("watch", "Keep every candidate", "Keeps what the model believed of every position in every step, for the inspector; runs take more room.", o.Watch))
 }
 
 func flag(name, title, doc string, on bool) Setting {
@@ -223,6 +227,12 @@ func Put(spec engine.Spec, task engine.Task, o engine.Options, name string, v fl
 		o.StopAtEnd = v > 0
 	case "think":
 		o.Think = v > 0
+	case "ban_end":
+		o.BanEnd = v > 0
+	case "hole_length":
+		o.HoleLength = int(v)
+	case "watch":
+		o.Watch = v > 0
 	default:
 		if param, ok := strings.CutPrefix(name, "params."); ok {
 			o.Params = maps.Clone(o.Params)

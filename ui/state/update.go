@@ -82,7 +82,7 @@ func updateWindow(s *State, m Msg, f Fresh) []Cmd {
 		return updateDraft(s, m, f)
 	case SetOptions, ToggleThink, UsePreset, SetRemember:
 		return updateSettings(s, m)
-	case Touch, UndoTouch, RedoTouch, SetBranch, MoreMasks, DropBranch, restoreBranch, RunOn, undoRunOn, NameRun:
+	case Touch, UndoTouch, RedoTouch, SetBranch, MoreMasks, DropBranch, restoreBranch, RunOn, undoRunOn, NameRun, SetWords:
 		return updateBranch(s, m, f)
 	case Probe:
 		if s.Model.Loaded {

@@ -161,6 +161,7 @@ func newRun(s *State, p Pane, task engine.Task, seed uint64, f Fresh) Run {
 		j.Image, j.Frame = ps.Draft.Picture, ps.Draft.Frame
 	}
 	j.Messages = append(j.Messages, user)
+	j.Words = wordsFor(task, ps.Draft)
 	return Run{ID: f.ID, Session: ps.Session, Parent: parent, Created: f.Now, State: Queued, Job: j}
 }
 
@@ -192,10 +193,18 @@ func compareRuns(s *State, task engine.Task, seed uint64, f Fresh) []Run {
 		id := fmt.Sprintf("%s-%d", f.ID, i)
 		out = append(out, Run{
 			ID: id, Session: ps.Session, Group: f.ID, Created: f.Now.Add(time.Duration(i) * time.Millisecond), State: Queued,
-			Job: engine.Job{ID: id, Task: task, Options: o, Messages: []engine.Message{{Role: "user", Text: ps.Draft.Text}}},
+			Job: engine.Job{ID: id, Task: task, Options: o, Messages: []engine.Message{{Role: "user", Text: ps.Draft.Text}}, Words: wordsFor(task, ps.Draft)},
 		})
 	}
 	return out
+}
+
+// wordsFor are the words of a draft that a task fixes in its answer.
+func wordsFor(task engine.Task, d Draft) []engine.Word {
+	if isPicture(task) {
+		return nil
+	}
+	return slices.Clone(d.Words)
 }
 
 func stop(s *State, p Pane) []Cmd {
