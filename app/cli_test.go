@@ -306,6 +306,35 @@ func TestEveryOptionHasAFlag(t *testing.T) {
 	}
 }
 
+// TestRunOn goes on from a step of recorded runs: a pinned text stands in the result, a branch replays bit-equal, and its
+// own recording says what it goes on from.
+func TestRunOn(t *testing.T) {
+	scripted(t, &enginetest.Session{})
+	unmask(t, "", "chat", "one two three", "--trace", "chat.unmask", "--keep-candidates", "--alternatives", "2").want(t, exitDone)
+	unmask(t, "", "replay", "chat.unmask", "--run-on", "--at", "4", "--pin", "1= never", "--seed", "9", "--trace", "branch.unmask").want(t, exitDone, "never")
+	unmask(t, "", "replay", "branch.unmask").want(t, exitDone, "bit-equal")
+	rec, err := trace.ReadFile("branch.unmask")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := rec.Started.Job.From; f == nil || f.Step != 4 || f.Run != "chat.unmask" || len(f.Acts) != 1 || rec.Started.Job.Options.Seed != 9 {
+		t.Errorf("the branch goes on from %+v", f)
+	}
+	first, err := trace.ReadFile("chat.unmask")
+	if err != nil || len(first.Steps[0].Looks) == 0 {
+		t.Errorf("no candidates are kept: %v", err)
+	}
+	unmask(t, "", "replay", "chat.unmask", "--run-on", "--remask", "0-3").want(t, exitDone)
+	unmask(t, "", "replay", "chat.unmask", "--at", "4").want(t, exitUsage, "--run-on")
+	unmask(t, "", "replay", "chat.unmask", "--run-on", "--at", "400").want(t, exitUsage, "12 steps")
+	unmask(t, "", "replay", "chat.unmask", "--run-on", "--remask", "900").want(t, exitUsage, "position 900")
+	unmask(t, "", "replay", "chat.unmask", "--run-on", "--pin", "x").want(t, exitUsage, "POSITION=TEXT")
+	unmask(t, "", "paint", "a red boat", "-o", "boat.png").want(t, exitDone)
+	unmask(t, "", "replay", "boat.png", "--run-on", "--at", "6", "-o", "again.png").want(t, exitDone, "again.png")
+	unmask(t, "", "replay", "boat.png", "--run-on", "--at", "6").want(t, exitUsage, "-o")
+	unmask(t, "", "chat", "one two", "--fix-words", "1 here", "--ban-words", "there").want(t, exitDone, "here")
+}
+
 func TestReplay(t *testing.T) {
 	scripted(t, &enginetest.Session{})
 	pic := writePNG(t, "pic.png", 64, 64, func(x, y int) bool { return x > y })

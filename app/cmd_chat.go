@@ -89,7 +89,7 @@ func (c *call) chatTurn(ctx context.Context, m *model, messages []engine.Message
 	if err != nil {
 		return nil, err
 	}
-	return c.denoise(ctx, m, engine.Job{Task: engine.Chat, Messages: messages, Options: o})
+	return c.denoise(ctx, m, engine.Job{Task: engine.Chat, Messages: messages, Options: o, Words: c.job.words})
 }
 
 // converse answers one line of the input after the other.

@@ -126,7 +126,7 @@ func (c *call) column(ctx context.Context, m *model, task engine.Task, text, sam
 	}
 	o := c.job.optionsFor(base, sampler)
 	o.Previews = false
-	return c.denoise(ctx, m, engine.Job{Task: task, Messages: []engine.Message{{Role: "user", Text: text}}, Options: o})
+	return c.denoise(ctx, m, engine.Job{Task: task, Messages: []engine.Message{{Role: "user", Text: text}}, Options: o, Words: c.job.words})
 }
 
 // agreement is the share of the answer's positions that hold the same token in both finished runs.

@@ -41,6 +41,7 @@ func (c *call) answer(ctx context.Context, job engine.Job) error {
 	if job.Options, err = c.options(m.spec, job.Task); err != nil {
 		return err
 	}
+	job.Words = c.job.words
 	o, err := c.denoise(ctx, m, job)
 	if err != nil {
 		return c.partial(o, err)

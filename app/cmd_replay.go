@@ -15,6 +15,7 @@ import (
 type replayFlags struct {
 	recorded bool
 	film     film
+	branch   runOnFlags
 }
 
 func cmdReplay() *command {
@@ -26,13 +27,19 @@ model, and tokens, steps and picture are compared: exit code 0 when all are equa
 
   unmask replay cat.png
   unmask replay cat.png -o cat.gif
-  unmask replay --recorded answer.unmask -o answer.gif`,
-		takes: takesModel | takesOutput | takesJSON | takesTrace,
+  unmask replay --recorded answer.unmask -o answer.gif
+
+With --run-on it goes on from a step instead, with what is changed there and with other settings where they are given;
+positions count from the answer's first:
+
+  unmask replay answer.unmask --run-on --at 20 --pin "4= small" --remask 9-12 --sampler margin --trace branch.unmask`,
+		takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
 		setup: func(c *call) {
 			f := &replayFlags{}
 			c.own = f
 			c.fs.BoolVar(&f.recorded, "recorded", false, "do not run anything: export or show what the file holds")
 			f.film.flags(c.fs)
+			f.branch.flags(c.fs)
 		},
 		run: runReplay,
 	}
@@ -57,6 +64,12 @@ func runReplay(ctx context.Context, c *call) error {
 	if len(c.args) != 1 {
 		return usagef("replay takes one file, got %d arguments", len(c.args))
 	}
+	if !f.branch.on && (f.branch.at >= 0 || len(f.branch.deeds) > 0 || len(c.job.has) > 0 || len(c.job.params) > 0) {
+		return usagef("replay: a step, changes and settings go with --run-on")
+	}
+	if f.recorded && f.branch.on {
+		return usagef("replay: --recorded runs nothing that could run on")
+	}
 	if err := c.checkPictureName(); err != nil {
 		return err
 	}
@@ -69,6 +82,9 @@ func runReplay(ctx context.Context, c *call) error {
 	}
 	if damage != nil { // the part up to there is sound
 		fmt.Fprintf(c.err, "unmask: %v; going on with the %d steps before that\n", damage, len(rec.Steps))
+	}
+	if f.branch.on {
+		return c.runOn(ctx, rec, &f.branch)
 	}
 	r := replayed{File: c.args[0], Task: rec.Started.Job.Task, Prompt: lastPrompt(rec.Started.Job), Model: rec.Started.Spec.Name,
 		Hash: rec.Started.Spec.Hash, Steps: len(rec.Steps)}
@@ -130,6 +146,11 @@ func outcomeOf(rec *trace.Run) (*outcome, error) {
 
 // rerun makes the recorded job again, with the arithmetic that was recorded unless another is asked for.
 func (c *call) rerun(ctx context.Context, rec *trace.Run) (*outcome, error) {
+	return c.rerunJob(ctx, rec, rec.Job())
+}
+
+// rerunJob makes a job on the model that made rec.
+func (c *call) rerunJob(ctx context.Context, rec *trace.Run, job engine.Job) (*outcome, error) {
 	if c.cfg.DType == "" {
 		c.cfg.DType = rec.Started.Spec.DType
 	}
@@ -142,7 +163,6 @@ func (c *call) rerun(ctx context.Context, rec *trace.Run) (*outcome, error) {
 		return nil, fmt.Errorf("%s was made by the model %s (sha256 %.12s); the loaded one is %s (sha256 %.12s); name the right one with --model",
 			c.args[0], rec.Started.Spec.Name, want, m.spec.Name, have)
 	}
-	job := rec.Job()
 	if makesPicture(job.Task) && (c.output != "" || c.trace != "") {
 		job.Options.Previews = true // changes no token
 	}

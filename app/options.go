@@ -12,6 +12,7 @@ import (
 	"unmask/engine"
 	"unmask/engine/sample"
 	"unmask/engine/schedule"
+	"unmask/ui/state"
 )
 
 // optionFlags are the flags of [engine.Options] and of every sampler's own parameters. Only what was given on the command
@@ -21,6 +22,7 @@ type optionFlags struct {
 	sets   []func(o *engine.Options)
 	params map[string]bool // sampler parameters given
 	has    map[string]bool // flags given
+	words  []engine.Word
 }
 
 // newOptionFlags registers the flags in fs.
@@ -48,6 +50,16 @@ func newOptionFlags(fs *flag.FlagSet) *optionFlags {
 	f.word(fs, "cache", "`MODE`: none (exact), prefix, dual, lazy or confident", caches, func(o *engine.Options, v string) { o.Cache = engine.CacheMode(v) })
 	f.truth(fs, "stop-at-end", "end when an end token is committed and no mask is before it", func(o *engine.Options, b bool) { o.StopAtEnd = b })
 	f.truth(fs, "ban-end", "never choose an end token", func(o *engine.Options, b bool) { o.BanEnd = b })
+	f.truth(fs, "keep-candidates", "record in every step what the model believed of every position that it looked at", func(o *engine.Options, b bool) { o.Watch = b })
+	fs.Func("ban-words", "`WORDS` with commas between that the answer may not hold", func(v string) error {
+		words := state.ParseList(v)
+		f.add("ban-words", func(o *engine.Options) { o.BanWords = words })
+		return nil
+	})
+	fs.Func("fix-words", "`\"POS WORDS; POS WORDS\"` that stand in the answer from the start, positions from 0", func(v string) (err error) {
+		f.words, err = state.ParseWords(v)
+		return err
+	})
 	f.truth(fs, "think", "ask for reasoning before the answer", func(o *engine.Options, b bool) { o.Think = b })
 	f.truth(fs, "previews", "decode the picture after every step, so that an animation shows it", func(o *engine.Options, b bool) { o.Previews = b })
 	f.samplerParams(fs)
