@@ -389,12 +389,7 @@ func (p *Pane) Rune(r rune) bool {
 
 // Shortcut implements the pane.
 func (p *Pane) Shortcut(s fyne.Shortcut) bool {
-	switch s.(type) {
-	case *fyne.ShortcutUndo:
-		p.branch.Undo()
-		return true
-	case *fyne.ShortcutRedo:
-		p.branch.Redo()
+	if p.branch.Shortcut(s) {
 		return true
 	}
 	c, ok := s.(*desktop.CustomShortcut)
@@ -402,10 +397,6 @@ func (p *Pane) Shortcut(s fyne.Shortcut) bool {
 		return false
 	}
 	switch c.KeyName {
-	case fyne.KeyZ:
-		p.branch.Redo()
-	case fyne.KeyReturn:
-		p.branch.RunOn()
 	case fyne.KeyF:
 		if !p.listShown() {
 			p.env.Dispatch(state.ToggleList{})

@@ -59,6 +59,9 @@ type Pane struct {
 	inpaint *parts.Button
 	save    *parts.Button
 
+	branch    *parts.Brancher
+	branchBox *parts.Box
+
 	now      *state.State
 	window   fyne.Size
 	examples *fyne.Container
@@ -81,7 +84,13 @@ func New(env parts.Env) *Pane {
 	p.middle = container.New(&stageLayout{}, p.segment, p.stage)
 	p.makeSide()
 	p.makeGallery()
-	p.root = container.New(&layoutCanvas{p}, p.left, parts.VLine(), container.NewStack(p.middle, p.empty), p.side, p.strip, parts.HLine(), p.error)
+	p.branch = parts.NewBrancher(env, state.PaneCanvas)
+	p.branch.Attach(p.stage, p.view)
+	p.branch.Attach(p.small, p.view)
+	p.heat.OnSeek = env.Seek
+	p.branchBox = parts.NewBox(theme.ColorPanel, 0, parts.Inset(0, 16, 0, 16, p.branch.Bar))
+	p.branchBox.Hide()
+	p.root = container.New(&layoutCanvas{p}, p.left, parts.VLine(), container.NewStack(p.middle, p.empty), p.side, p.strip, parts.HLine(), p.error, p.branchBox)
 	return p
 }
 
@@ -176,6 +185,9 @@ func (p *Pane) retry() {
 	p.submit()
 }
 
+// view is the view of the run shown.
+func (p *Pane) view() *state.View { return p.env.View(p.now.Panes[state.PaneCanvas].Shown) }
+
 // Content implements the pane.
 func (p *Pane) Content() fyne.CanvasObject { return p.root }
 
@@ -193,6 +205,7 @@ func (p *Pane) Heading(s *state.State) (string, string) {
 // Apply implements the pane.
 func (p *Pane) Apply(s *state.State) {
 	p.now = s
+	p.branch.Apply(s)
 	ps := s.Panes[state.PaneCanvas]
 	p.prompt.Put(ps.Draft.Text)
 	p.seed.Apply(ps)
@@ -265,6 +278,9 @@ func (p *Pane) Observe() {
 	}
 	v := p.env.View(p.now.Panes[state.PaneCanvas].Shown)
 	p.stage.Play(v)
+	p.branch.Observe(v)
+	p.branch.Show(p.stage)
+	show(p.branchBox, p.branch.Active())
 	p.numbers.Show(v)
 	if p.side.Visible() {
 		p.small.Play(v)
@@ -306,6 +322,9 @@ func (p *Pane) Rune(r rune) bool {
 
 // Shortcut implements the pane.
 func (p *Pane) Shortcut(s fyne.Shortcut) bool {
+	if p.branch.Shortcut(s) {
+		return true
+	}
 	c, ok := s.(*desktop.CustomShortcut)
 	if !ok || c.KeyName != fyne.KeyS || p.save.Disabled() {
 		return false
@@ -374,6 +393,8 @@ func (l *layoutCanvas) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	put(o[2], form+1, 0, right-form-1, s.Height-low)
 	put(o[4], form+1, s.Height-low, s.Width-form-1, low)
 	put(o[5], form+1, s.Height-low, s.Width-form-1, 1)
+	bar := max(low, 64)
+	put(o[7], form+1, s.Height-bar+1, s.Width-form-1, bar-1)
 	ew := min(s.Width-form-40, 520)
 	put(o[6], form+(s.Width-form-ew)/2, 16, ew, parts.HeightFor(p.error, ew))
 }

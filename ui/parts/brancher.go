@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	fynetheme "fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -141,6 +142,26 @@ func (b *Brancher) Changed() (texts map[int]string, pinned []int) {
 		}
 	}
 	return texts, pinned
+}
+
+// Attach lets cells of a stage be inspected, and painted to be masked again. run says which run the stage shows.
+func (b *Brancher) Attach(stage *Stage, run func() *state.View) {
+	stage.View.OnTapped = func(pos int, at fyne.Position) {
+		b.Open(run(), pos, fyne.CurrentApp().Driver().AbsolutePositionForObject(stage.View).Add(at))
+	}
+	if !b.ReadOnly {
+		stage.View.OnPaint = func(pos []int) { b.Remask(run(), pos) }
+	}
+}
+
+// Show shows on a stage what was changed at the step shown.
+func (b *Brancher) Show(stage *Stage) {
+	var hidden, pinned []int
+	if p, ok := b.Placed(); ok {
+		hidden, pinned = slices.Sorted(maps.Keys(p.Masked)), slices.Sorted(maps.Keys(p.Pinned))
+	}
+	stage.View.SetHidden(hidden)
+	stage.View.SetPinned(pinned)
 }
 
 // Apply shows what s knows of the branch.
@@ -428,6 +449,28 @@ func (b *Brancher) RunOn() {
 	b.Close()
 	x := b.branch()
 	b.env.Dispatch(state.RunOn{Run: b.view.ID, Step: b.view.Step(), Job: x.Job(b.view.State(), b.view.Run.Started())})
+}
+
+// Shortcut does what a shortcut means for the step shown: undo, redo, run on; false: nothing.
+func (b *Brancher) Shortcut(s fyne.Shortcut) bool {
+	switch c := s.(type) {
+	case *fyne.ShortcutUndo:
+		b.Undo()
+	case *fyne.ShortcutRedo:
+		b.Redo()
+	case *desktop.CustomShortcut:
+		switch {
+		case c.KeyName == fyne.KeyZ && c.Modifier&fyne.KeyModifierShift != 0:
+			b.Redo()
+		case c.KeyName == fyne.KeyReturn && c.Modifier&fyne.KeyModifierShift != 0:
+			b.RunOn()
+		default:
+			return false
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // MoreMasks runs on from the end of v's answer with as many masks again, the end tokens masked too.

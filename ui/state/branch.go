@@ -176,6 +176,7 @@ func (s *State) BranchAt(p Pane, run string, step int) Branch {
 }
 
 func updateBranch(s *State, m Msg, f Fresh) []Cmd {
+	// size: one case a message.
 	switch m := m.(type) {
 	case Touch:
 		if len(m.Deeds) == 0 {

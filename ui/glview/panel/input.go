@@ -1,6 +1,9 @@
 package panel
 
 import (
+	"maps"
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
 )
@@ -29,6 +32,35 @@ func (v *View) Tapped(e *fyne.PointEvent) {
 	if p := v.scene.Hit(v.pixel(e.Position)); p >= 0 {
 		v.OnTapped(p, e.Position)
 	}
+}
+
+// Dragged implements [fyne.Draggable]: cells under the pointer are painted and shown masked at once.
+func (v *View) Dragged(e *fyne.DragEvent) {
+	if v.OnPaint == nil || v.scene == nil {
+		return
+	}
+	p := v.scene.Hit(v.pixel(e.Position))
+	if p < 0 || v.stroke[p] {
+		return
+	}
+	if v.stroke == nil {
+		v.stroke = map[int]bool{}
+	}
+	v.stroke[p] = true
+	v.show(false)
+	v.redraw()
+}
+
+// DragEnd implements [fyne.Draggable].
+func (v *View) DragEnd() {
+	if v.OnPaint == nil || len(v.stroke) == 0 {
+		return
+	}
+	pos := slices.Sorted(maps.Keys(v.stroke))
+	v.stroke = nil
+	v.show(false)
+	v.redraw()
+	v.OnPaint(pos)
 }
 
 // MouseIn implements [desktop.Hoverable].

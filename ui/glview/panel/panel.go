@@ -7,6 +7,7 @@ package panel
 import (
 	"image"
 	"log/slog"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -40,6 +41,8 @@ type View struct {
 	widget.BaseWidget
 	OnTapped func(pos int, at fyne.Position) // a token was chosen; at is in the view
 	OnHover  func(pos int)                   // -1: none
+	// OnPaint, when not nil, gets the positions that a drag has passed over, ascending, once it ends.
+	OnPaint func(pos []int)
 
 	o      Options
 	text   glview.TextStyle
@@ -51,6 +54,8 @@ type View struct {
 	step   int
 	state  run.State
 	pinned []int
+	hidden []int        // shown masked, whatever the run says
+	stroke map[int]bool // positions under a drag
 	active bool
 
 	scene   *glview.Scene
@@ -78,6 +83,7 @@ type View struct {
 var (
 	_ fyne.Tappable     = (*View)(nil)
 	_ desktop.Hoverable = (*View)(nil)
+	_ fyne.Draggable    = (*View)(nil)
 )
 
 // New makes an empty view.
@@ -100,7 +106,7 @@ func New(o Options) *View {
 
 // SetRun shows another run at its newest step; nil shows none.
 func (v *View) SetRun(r *run.Run) {
-	v.run, v.step, v.pinned = r, 0, nil
+	v.run, v.step, v.pinned, v.hidden, v.stroke = r, 0, nil, nil, nil
 	if r != nil {
 		v.step = r.Len()
 	}
@@ -167,10 +173,23 @@ func (v *View) SetMargin(m float32) {
 
 // SetPinned frames positions.
 func (v *View) SetPinned(pos []int) {
+	if slices.Equal(pos, v.pinned) {
+		return
+	}
 	v.pinned = pos
 	if v.anim != nil {
 		v.anim.SetPinned(pos, v.clock())
 	}
+	v.redraw()
+}
+
+// SetHidden shows positions masked, whatever the run says; the same ones cost nothing.
+func (v *View) SetHidden(pos []int) {
+	if slices.Equal(pos, v.hidden) {
+		return
+	}
+	v.hidden = pos
+	v.show(false)
 	v.redraw()
 }
 
@@ -210,6 +229,18 @@ func (v *View) show(tween bool) {
 		return
 	}
 	v.run.AtInto(&v.state, v.step)
+	hide := func(p int) {
+		if p >= 0 && p < len(v.state.Cells) && !v.state.Cells[p].Masked {
+			v.state.Cells[p].Masked = true
+			v.state.Masked++
+		}
+	}
+	for _, p := range v.hidden {
+		hide(p)
+	}
+	for p := range v.stroke {
+		hide(p)
+	}
 	took := time.Duration(0)
 	if n := min(v.step, v.run.Len()); n > 0 {
 		took = v.run.Infos()[n-1].Took
