@@ -1,5 +1,10 @@
 package engine
 
+import (
+	"context"
+	"image"
+)
+
 // From is the state that a run goes on from: what another run had after some of its steps, with what a person changed in
 // it. A [Session] lays the job out as it always does and writes the state over it, so that there is one loop for a run
 // from masks and for a branch.
@@ -53,4 +58,10 @@ type Look struct {
 	Entropy float32       `json:"entropy"` // nats
 	Text    string        `json:"text,omitempty"`
 	Top     []Alternative `json:"top,omitempty"` // best first, Options.Alternatives of them
+}
+
+// Patcher is implemented by sessions that can show what single image codes look like.
+type Patcher interface {
+	// Patches decodes every token alone, among its own kind, as a picture of one cell. It waits for a run under way.
+	Patches(ctx context.Context, tokens []Token) ([]*image.NRGBA, error)
 }

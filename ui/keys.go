@@ -58,7 +58,8 @@ var letters = [][2]string{
 	{"B E R O", "Inpaint: brush, eraser, rectangle, lasso"}, {"X", "Inpaint: brush and eraser swap"}, {"[ ]", "Inpaint: size of the brush"},
 	{"I, G, Delete", "Inpaint: invert, snap to tokens, clear the mask"}, {"Ctrl+Z, Ctrl+Shift+Z", "undo, redo"}, {"W", "Inpaint: before and after"},
 	{"D", "Compare: differences on, off"}, {"Ctrl+D", "Compare: copy the table"}, {"Tab, Shift+Tab", "next, previous control"},
-	{"Enter, Shift+Enter", "Chat: send, new line"},
+	{"Enter, Shift+Enter", "Chat: send, new line"}, {"arrows, Enter", "in an answer: move, inspect a token"}, {"P M T", "pin, mask again, type another"},
+	{"B", "Chat: paint words to re-imagine"}, {"Ctrl+Shift+Enter", "run on from the step shown"},
 }
 
 // keys puts the shortcuts on the canvas.

@@ -15,7 +15,8 @@ type letter struct {
 	event  engine.Event
 	record *state.Record
 	thumb  image.Image
-	err    error // the run ended so
+	cells  map[engine.Token]image.Image // what codes look like
+	err    error                        // the run ended so
 	msg    state.Msg
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"image"
 	"log/slog"
 	"slices"
 	"sync"
@@ -152,6 +153,28 @@ func (r *Runner) load() {
 	default:
 		r.post(state.Loaded{Spec: spec})
 	}
+}
+
+// cells asks the session what image codes look like, where it can tell.
+func (r *Runner) cells(tokens []engine.Token) {
+	p, ok := r.session.(engine.Patcher)
+	if !ok {
+		return
+	}
+	r.wait.Add(1) // Close waits
+	go func() {
+		defer r.wait.Done()
+		list, err := p.Patches(r.ctx, tokens)
+		if err != nil {
+			r.log.Debug("what image codes look like", "err", err)
+			return
+		}
+		out := map[engine.Token]image.Image{}
+		for i, t := range tokens {
+			out[t] = list[i]
+		}
+		r.box.put(letter{cells: out})
+	}()
 }
 
 // ask makes the one forward pass of a probe.

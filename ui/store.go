@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"image"
 	"log/slog"
+	"maps"
 	"time"
 
 	"unmask/engine"
@@ -14,22 +15,24 @@ import (
 
 // Store owns the [state.State] and the views of runs on the window's goroutine.
 type Store struct {
-	now    state.State
-	views  map[string]*state.View
-	thumbs map[string]image.Image // of runs without a view; nil while it is being read
-	box    *mailbox
-	run    func(state.Cmd)
-	log    *slog.Logger
-	fresh  func() state.Fresh
-	listen func(*state.State) // after every message
-	ended  func(state.RunEnded)
+	now     state.State
+	views   map[string]*state.View
+	cells   map[engine.Token]image.Image // what image codes look like; nil while one is asked for
+	thumbs  map[string]image.Image       // of runs without a view; nil while it is being read
+	cellsOf string                       // model that cells are of
+	box     *mailbox
+	run     func(state.Cmd)
+	log     *slog.Logger
+	fresh   func() state.Fresh
+	listen  func(*state.State) // after every message
+	ended   func(state.RunEnded)
 
 	busy  bool
 	queue []state.Msg
 }
 
 func newStore(box *mailbox, run func(state.Cmd), log *slog.Logger) *Store {
-	return &Store{now: state.New(), views: map[string]*state.View{}, thumbs: map[string]image.Image{}, box: box, run: run, log: log, fresh: fresh, listen: func(*state.State) {}, ended: func(state.RunEnded) {}}
+	return &Store{now: state.New(), views: map[string]*state.View{}, thumbs: map[string]image.Image{}, cells: map[engine.Token]image.Image{}, box: box, run: run, log: log, fresh: fresh, listen: func(*state.State) {}, ended: func(state.RunEnded) {}}
 }
 
 // fresh makes ids that sort by time and cannot meet, and seeds from the system's random numbers.
@@ -111,6 +114,26 @@ func (s *Store) Thumb(id string) (img image.Image, ask bool) {
 	return img, !asked && s.now.Runs[id].State.Over()
 }
 
+// Cells are what tokens look like as far as it is known, and those that nobody has asked for yet. A new model's codes look
+// otherwise.
+func (s *Store) Cells(tokens []engine.Token) (known map[engine.Token]image.Image, ask []engine.Token) {
+	if hash := s.now.Model.Spec.Hash; hash != s.cellsOf {
+		s.cells, s.cellsOf = map[engine.Token]image.Image{}, hash
+	}
+	known = map[engine.Token]image.Image{}
+	for _, t := range tokens {
+		img, asked := s.cells[t]
+		switch {
+		case img != nil:
+			known[t] = img
+		case !asked:
+			s.cells[t] = nil
+			ask = append(ask, t)
+		}
+	}
+	return known, ask
+}
+
 // Drain takes what other goroutines have left: events into views, messages into Update. It reports whether there was
 // anything.
 func (s *Store) Drain() bool {
@@ -121,6 +144,9 @@ func (s *Store) Drain() bool {
 			s.Dispatch(l.msg)
 		case l.thumb != nil:
 			s.thumbs[l.run] = l.thumb
+			s.listen(&s.now)
+		case l.cells != nil:
+			maps.Copy(s.cells, l.cells)
 			s.listen(&s.now)
 		case l.record != nil:
 			s.record(l.run, l.record)

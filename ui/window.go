@@ -233,6 +233,15 @@ func (w *Window) EncodePicture(to fyne.URIWriteCloser, run string, img image.Ima
 	return png.Encode(to, img)
 }
 
+// Cells implements parts.Env.
+func (w *Window) Cells(tokens []engine.Token) map[engine.Token]image.Image {
+	known, ask := w.store.Cells(tokens)
+	if len(ask) > 0 {
+		w.runner.cells(ask)
+	}
+	return known
+}
+
 // Seek implements parts.Env.
 func (w *Window) Seek(step int) {
 	w.shell.observe() // the time line may not know yet which run is shown

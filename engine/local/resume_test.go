@@ -136,3 +136,24 @@ func TestWordsAreFixedAndBanned(t *testing.T) {
 		t.Errorf("a word behind the answer gives %v", err)
 	}
 }
+
+// TestPatches shows codes of the embedded model as cells, each of the same size and not all alike.
+func TestPatches(t *testing.T) {
+	s, spec, _ := openTiny(t)
+	o := spec.Image.Offset
+	cells, err := s.Patches(t.Context(), []engine.Token{o, o + 1, o + 7})
+	if err != nil || len(cells) != 3 {
+		t.Fatal(len(cells), err)
+	}
+	for _, c := range cells {
+		if want := spec.Image.Width / spec.Image.Grid.Cols; c.Rect.Dx() != want || c.Rect.Dy() != want {
+			t.Errorf("a cell is %v, want %d a side", c.Rect, want)
+		}
+	}
+	if slices.Equal(cells[0].Pix, cells[1].Pix) && slices.Equal(cells[0].Pix, cells[2].Pix) {
+		t.Error("all codes look alike")
+	}
+	if _, err := s.Patches(t.Context(), []engine.Token{o - 1}); err == nil {
+		t.Error("a token that is no code is shown")
+	}
+}

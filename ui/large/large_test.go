@@ -43,9 +43,12 @@ func (e *env) Now() time.Duration              { return 0 }
 func (e *env) Window() fyne.Window             { return nil }
 func (e *env) Shortcut(fyne.Shortcut)          {}
 func (e *env) Scale() float32                  { return 1 }
-func (e *env) Seek(int)                        {}
-func (e *env) Thumb(string) image.Image        { return nil }
-func (e *env) Stage() panel.Options            { return panel.Options{} }
+func (e *env) Cells([]engine.Token) map[engine.Token]image.Image {
+	return nil
+}
+func (e *env) Seek(int)                 {}
+func (e *env) Thumb(string) image.Image { return nil }
+func (e *env) Stage() panel.Options     { return panel.Options{} }
 
 // open shows the first n steps of events on a page of w by h units above a time line.
 func open(t *testing.T, mode theme.Mode, events []engine.Event, n int, w, h float32) (*Canvas, *env, *widgets.Timeline, fyne.Window) {

@@ -40,6 +40,7 @@ type Brancher struct {
 	pos      int // inspected; -1: none
 	selected []int
 	asking   bool
+	waiting  bool // for what codes look like
 
 	chips            [3]*chip
 	caption          *Text
@@ -179,6 +180,9 @@ func (b *Brancher) Observe(v *state.View) {
 			b.asking = false
 			b.fill()
 		}
+	}
+	if b.waiting && b.pop != nil && b.pop.Visible() {
+		b.fill()
 	}
 	b.write()
 }
@@ -343,14 +347,24 @@ func (b *Brancher) fill() {
 		in.Title = "Masked"
 	case picture:
 		in.Title = fmt.Sprintf("Cell %d", c.Token-offset(st))
-		in.Patch = b.patch(c.Token, true)
+		in.Patch = b.env.Cells([]engine.Token{c.Token})[c.Token]
 	}
 	if y, from, ok := b.belief(); ok {
-		for _, a := range y.Top[:min(inspectorRows, len(y.Top))] {
+		top := y.Top[:min(inspectorRows, len(y.Top))]
+		var looks map[engine.Token]image.Image
+		if picture {
+			var tokens []engine.Token
+			for _, a := range top {
+				tokens = append(tokens, a.Token)
+			}
+			looks = b.env.Cells(tokens)
+		}
+		b.waiting = picture && len(looks) < len(top)
+		for _, a := range top {
 			cand := Candidate{Token: a.Token, Text: a.Text, Prob: a.Prob}
 			if picture {
 				cand.Text = fmt.Sprint(a.Token - offset(st))
-				cand.Patch = b.patch(a.Token, a.Token == c.Token)
+				cand.Patch = looks[a.Token]
 			} else if a.Text == "" {
 				cand.Text = fmt.Sprintf("#%d", a.Token)
 			}
@@ -519,9 +533,6 @@ func (b *Brancher) ask() {
 	b.fill()
 	b.env.Dispatch(state.Probe{Run: v.ID, Step: v.Step(), Pos: b.pos, Job: j})
 }
-
-// patch is what a code looks like; nil until it is known.
-func (b *Brancher) patch(t engine.Token, here bool) image.Image { return nil }
 
 // menu chooses what to run on with.
 func (b *Brancher) menu(under fyne.CanvasObject) {

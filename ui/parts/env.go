@@ -5,6 +5,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"unmask/engine"
 	"unmask/ui/glview/panel"
 	"unmask/ui/state"
 )
@@ -20,6 +21,8 @@ type Env interface {
 	Scale() float32
 	// Thumb is the last picture of a run, nil until it is known; asking reads it from the history.
 	Thumb(run string) image.Image
+	// Cells are what image codes of the loaded model look like, as far as it is known; asking makes them known.
+	Cells(tokens []engine.Token) map[engine.Token]image.Image
 	// Seek moves the play head of the run shown to a step.
 	Seek(step int)
 	// Stage is what all denoising canvases share.

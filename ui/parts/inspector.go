@@ -131,7 +131,8 @@ func NewInspector(env Env) *Inspector {
 
 // Fill shows what is known of a position.
 func (p *Inspector) Fill(in Inspected) {
-	p.in, p.typing = in, false
+	same, chosen := in.Place == p.in.Place && len(in.Candidates) == len(p.in.Candidates), p.at
+	p.in, p.typing = in, p.typing && same
 	p.title.Set(in.Title)
 	p.place.Set(in.Place)
 	show(p.seen, in.Patch != nil)
@@ -147,6 +148,9 @@ func (p *Inspector) Fill(in Inspected) {
 	}
 	if p.at < 0 && len(in.Candidates) > 0 {
 		p.at = 0
+	}
+	if same && chosen >= 0 {
+		p.at = chosen // only looks have come
 	}
 	for i, r := range p.rows {
 		show(r, i < len(in.Candidates))
@@ -177,7 +181,7 @@ func (p *Inspector) apply() {
 	}
 	label := "Pin"
 	if p.at >= 0 && p.at < len(p.in.Candidates) {
-		if c := p.in.Candidates[p.at]; c.Patch == nil {
+		if c := p.in.Candidates[p.at]; p.in.Text {
 			label = "Pin “" + strings.TrimSpace(c.Text) + "”"
 		} else {
 			label = "Pin cell " + strings.TrimSpace(c.Text)
