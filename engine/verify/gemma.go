@@ -24,7 +24,6 @@ type gemmaFolder struct {
 	eyes *gemma.Eyes
 	tok  *token.Tokenizer
 	seen map[string][]float32 // activations of the last pass
-	kept int                  // tokens read by the run turn1, whose cache turn2 goes on with
 }
 
 // verifyGemma checks the diffusion-gemma folder: encoder, decoder, self-conditioning, cache, pictures, tokenizer and whole
@@ -61,16 +60,17 @@ func (g *gemmaFolder) sizes(context.Context) error {
 		return err
 	}
 	t, v := &g.net.Config.Text, g.net.Config.Vision
-	if v == nil || t.Cap == nil || t.Rope.Full.Partial == nil || t.GlobalDim == nil || t.GlobalKV == nil {
-		return fmt.Errorf("config.json lacks vision, softcap, or the sizes of full layers")
+	if v == nil || t.Cap == nil || t.Rope.Full.Partial == nil {
+		return fmt.Errorf("config.json lacks vision, softcap, or the rotated part of full layers")
 	}
+	kv, dim := t.Layer(t.Layers - 1) // always a full layer
 	var pattern strings.Builder
 	for _, kind := range t.Types {
 		pattern.WriteByte(kind[0])
 	}
 	got := map[string]any{
 		"H": t.Width, "I": t.FF, "MI": t.ExpertWidth, "E": t.Experts, "K": t.TopK, "V": t.Vocab, "heads": t.Heads, "kv": t.KV,
-		"hd": t.HeadDim, "ghd": *t.GlobalDim, "gkv": *t.GlobalKV, "layers": pattern.String(), "W": t.Window, "canvas": g.net.Config.Canvas,
+		"hd": t.HeadDim, "ghd": dim, "gkv": kv, "layers": pattern.String(), "W": t.Window, "canvas": g.net.Config.Canvas,
 		"softcap": *t.Cap, "eps": t.Eps, "prf": *t.Rope.Full.Partial, "gtheta": t.Rope.Full.Theta, "theta": t.Rope.Sliding.Theta,
 		"VH": v.Width, "VI": v.FF, "vhd": v.HeadDim, "vheads": v.Heads, "vlayers": v.Layers, "ps": v.Patch, "vpos": v.Positions, "vtheta": v.Rope.Theta,
 	}

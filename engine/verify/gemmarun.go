@@ -120,7 +120,7 @@ func (d *gemmaRows) array(c int, name string) string {
 
 // follow runs one row.
 func (d *gemmaRows) follow(ctx context.Context, row int) error {
-	seq, lo, kept, err := d.sequence(row)
+	seq, lo, kept, err := d.sequence(ctx, row)
 	if err != nil {
 		return err
 	}
@@ -160,15 +160,12 @@ func (d *gemmaRows) follow(ctx context.Context, row int) error {
 		}
 	}
 	d.own = append(d.own, own)
-	if d.name == "turn1" {
-		d.kept = d.net.Tokens()
-	}
 	return d.finish(seq.Tokens[lo:lo+d.r.Canvases*d.length], pad)
 }
 
 // sequence is the prompt of a row, what the network has read already before it, and the noise that its canvases begin as.
 // The answer begins at lo.
-func (d *gemmaRows) sequence(row int) (seq *engine.Sequence, lo, kept int, err error) {
+func (d *gemmaRows) sequence(ctx context.Context, row int) (seq *engine.Sequence, lo, kept int, err error) {
 	prompt, err := d.gemmaFolder.row(d.prefix+"prompt", row)
 	if err != nil {
 		return nil, 0, 0, err
@@ -179,9 +176,12 @@ func (d *gemmaRows) sequence(row int) (seq *engine.Sequence, lo, kept int, err e
 		}
 	}
 	if d.name == "turn2" {
-		before, err := d.gemmaFolder.row("run.turn1.prompt", row)
-		if err != nil || d.gemmaFolder.kept != len(before) || d.net.Tokens() != len(before) {
-			return nil, 0, 0, fmt.Errorf("the cache of turn1 holds %d of its %d tokens: %w", d.net.Tokens(), len(before), err)
+		before, err := d.gemmaFolder.row("run.turn1.prompt", row) // all that the cache holds which turn1 returns
+		if err == nil {
+			err = d.gemmaFolder.read(ctx, before, nil, true)
+		}
+		if err != nil {
+			return nil, 0, 0, err
 		}
 		kept = len(before)
 		prompt = slices.Concat(before, prompt)

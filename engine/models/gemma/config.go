@@ -167,7 +167,7 @@ func (t *Text) complete(path string) error {
 		if kind != full && kind != sliding {
 			return bad("layer_types", "layer %d is %q, want %s or %s", i, kind, full, sliding)
 		}
-		if kv, d := t.layer(i); kv < 1 || t.Heads%kv != 0 || d < 2 || d > maxSide || d%2 != 0 {
+		if kv, d := t.Layer(i); kv < 1 || t.Heads%kv != 0 || d < 2 || d > maxSide || d%2 != 0 {
 			return bad("per_layer_config", "layer %d: %d heads on %d of keys, %d wide", i, t.Heads, kv, d)
 		}
 	}
@@ -204,15 +204,15 @@ func (t *Text) unsupported(path string) error {
 		return refuse(fmt.Sprintf("rope_theta %g and %g", r.Sliding.Theta, r.Full.Theta), "bases above 1")
 	}
 	for i, kind := range t.Types {
-		if _, d := t.layer(i); kind == full && (t.rot(d) < 2 || t.rot(d) > d) {
+		if _, d := t.Layer(i); kind == full && (t.rot(d) < 2 || t.rot(d) > d) {
 			return refuse(fmt.Sprintf("partial_rotary_factor %g of a head of %d", *r.Full.Partial, d), "2 entries to all of the head")
 		}
 	}
 	return nil
 }
 
-// layer are the key/value heads of layer i and the width of its heads.
-func (t *Text) layer(i int) (kv, headDim int) {
+// Layer are the key/value heads of layer i and the width of its heads.
+func (t *Text) Layer(i int) (kv, headDim int) {
 	kv, headDim = t.KV, t.HeadDim
 	if t.Types[i] == full {
 		headDim = 512

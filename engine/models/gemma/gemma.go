@@ -28,6 +28,7 @@ type Network struct {
 	head     tensor.Matrix   // [V, D], the embedding
 	back     []tensor.Matrix // its transpose [D, V] in parts
 	scale    float32         // of embeddings, sqrt(D)
+	round    bool            // products are not in F32, so attention's need not be
 	layers   []layer
 	norm     nn.RMSNorm
 	pre      nn.RMSNorm // of self-conditioning
@@ -267,7 +268,7 @@ func (n *Network) Work(length int) int64 {
 		if kind == sliding {
 			rows = min(length, t.Window-1+max(n.Config.Canvas, n.widest))
 		}
-		kv, dim := t.layer(i)
+		kv, dim := t.Layer(i)
 		cells += 2 * rows * kv * dim
 	}
 	fed := min(length, max(n.Config.Canvas, n.widest))

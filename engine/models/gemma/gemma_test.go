@@ -253,7 +253,7 @@ func TestSpellings(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := all["text_config"].(map[string]any)
-	kv, dim := released.Text.layer(released.Text.Layers - 1)
+	kv, dim := released.Text.Layer(released.Text.Layers - 1)
 	delete(text, "global_head_dim")
 	delete(text, "num_global_key_value_heads")
 	text["per_layer_config"] = map[string]any{fmt.Sprint(released.Text.Layers - 1): map[string]any{"head_dim": dim, "num_key_value_heads": kv}}
@@ -268,8 +268,8 @@ func TestSpellings(t *testing.T) {
 	}
 	for i := range released.Text.Layers {
 		a, b := released.Text, saved.Text
-		kv, dim := a.layer(i)
-		if kv2, dim2 := b.layer(i); kv != kv2 || dim != dim2 {
+		kv, dim := a.Layer(i)
+		if kv2, dim2 := b.Layer(i); kv != kv2 || dim != dim2 {
 			t.Errorf("layer %d: %d heads of %d, saved again %d of %d", i, kv, dim, kv2, dim2)
 		}
 	}
@@ -291,7 +291,7 @@ func TestSpellings(t *testing.T) {
 			wide = append(wide, i)
 		}
 	}
-	if _, dim := x.layer(5); dim != 512 || !slices.Equal(wide, []int{5, 11, 12}) || x.Window != 512 || *x.Cap != 30 || x.rot(512) != 128 || x.Rope.Sliding.Theta != 10000 {
+	if _, dim := x.Layer(5); dim != 512 || !slices.Equal(wide, []int{5, 11, 12}) || x.Window != 512 || *x.Cap != 30 || x.rot(512) != 128 || x.Rope.Sliding.Theta != 10000 {
 		t.Errorf("left out: heads of %d, full layers %v, %+v", dim, wide, x)
 	}
 }
@@ -338,7 +338,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for i := range c.Text.Layers {
-			kv, dim := c.Text.layer(i)
+			kv, dim := c.Text.Layer(i)
 			if c.Text.Heads%kv != 0 || dim > maxSide || c.Text.Types[i] == full && c.Text.rot(dim) > dim {
 				t.Fatalf("layer %d: %d heads of %d", i, kv, dim)
 			}

@@ -39,7 +39,7 @@ func loadLayer(b *weights.Binder, be tensor.Backend, t *Text, i int) layer {
 	d, eps := t.Width, float32(t.Eps)
 	norm := func(name string) nn.RMSNorm { return nn.LoadRMSNorm(b, at+name, d, eps) }
 	l := layer{full: t.Types[i] == full, theta: t.Rope.Sliding.Theta, window: t.Window}
-	l.kv, l.dim = t.layer(i)
+	l.kv, l.dim = t.Layer(i)
 	l.rot = l.dim
 	if l.full {
 		l.theta, l.rot, l.window = t.Rope.Full.Theta, t.rot(l.dim), 0
@@ -100,11 +100,12 @@ type pass struct {
 	pos        []int32
 	wide, near tensor.Tensor // U8 [T, keys]: which keys each row sees in full and in sliding layers; nil: all
 	hide       []bool        // of all tokens read and fed; nil: no pads
+	round      bool          // attention may round to bf16
 }
 
 // pass plans a pass over rows positions after from.
 func (n *Network) pass(from, rows int) *pass {
-	p := &pass{from: from, rows: rows, pos: make([]int32, rows)}
+	p := &pass{from: from, rows: rows, pos: make([]int32, rows), round: n.round}
 	for i := range p.pos {
 		p.pos[i] = int32(from + i)
 	}
@@ -221,7 +222,7 @@ func (l *layer) attend(be tensor.Backend, h tensor.Tensor, p *pass, t *Text) {
 	be.RMSNorm(vh, vh, nil, float32(t.Eps))
 	l.turn(be, q, p.pos)
 	l.turn(be, k, p.pos)
-	opts := tensor.AttentionOptions{Scale: 1, Seqs: []tensor.Seq{{QHi: rows, KHi: l.kept + rows}}, Allow: p.near}
+	opts := tensor.AttentionOptions{Scale: 1, BF16: p.round, Seqs: []tensor.Seq{{QHi: rows, KHi: l.kept + rows}}, Allow: p.near}
 	if l.full {
 		opts.Allow = p.wide
 	}

@@ -77,7 +77,7 @@ func load(ctx context.Context, b *weights.Binder, be tensor.Backend, c *Config) 
 	n := &Network{Config: c, be: be, scale: float32(math.Sqrt(float64(t.Width))), widest: encoderRows}
 	if b.As() != tensor.F32 {
 		// The released code multiplies by the root in the type of the weights.
-		n.scale = bf16(n.scale)
+		n.scale, n.round = bf16(n.scale), true
 	}
 	n.embed = b.Tensor(at+"embed_tokens.weight", t.Vocab, t.Width)
 	n.head = b.Matrix(at+"embed_tokens.weight", t.Vocab, t.Width)
