@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAGS  := -tags=migrated_fynedo
 GO    ?= go
 
-.PHONY: run build test check golden fuzz bench tiny clean help
+.PHONY: run build test check golden fuzz bench samples tiny clean help
 
 run: ## install what is missing, build, open the window
 	@scripts/packages.sh build run
@@ -36,6 +36,9 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 
 bench: build ## measure this machine
 	@./unmask bench
+
+samples: build ## 64 pictures and 20 chats that nobody picked, to build/samples
+	@./unmask eval --samples build/samples --seed 1
 
 tiny: ## train the embedded model from scratch (hours; resumes)
 	@$(MAKE) -C assets/tiny/recipe

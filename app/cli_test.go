@@ -122,6 +122,11 @@ func TestBadUsageIsTwo(t *testing.T) {
 		"conversation to file":  {[]string{"chat", "-o", "x.txt"}, []string{"conversation"}},
 		"argument of doctor":    {[]string{"doctor", "x"}, []string{"no argument"}},
 		"argument of gui":       {[]string{"gui", "x"}, []string{"no argument"}},
+		"mask without image":    {[]string{"infill", "--mask", "m.png", "a ___"}, []string{"--image"}},
+		"drawn and given":       {[]string{"infill", "--draw", "--image", "p.png", "a ___"}, []string{"--draw"}},
+		"eval of no such task":  {[]string{"eval", "--tasks", "juggle"}, []string{"juggle", "describe"}},
+		"eval of nothing":       {[]string{"eval", "--n", "0"}, []string{"--n"}},
+		"eval with an argument": {[]string{"eval", "draw"}, []string{"draw"}},
 		"verify without folder": {[]string{"verify"}, []string{"folder"}},
 		"settings":              {[]string{"chat", "x", "--threads", "-2", "--dtype", "f8"}, []string{"-2 is outside", `"f8"`}},
 		"missing config":        {[]string{"chat", "x", "--config", "none.json"}, []string{"none.json"}},
@@ -236,6 +241,7 @@ func TestDescribeInfillCompare(t *testing.T) {
 	pic := writePNG(t, "pic.png", 64, 64, func(x, y int) bool { return x > y })
 	unmask(t, "", "describe", pic, "What is it?").want(t, exitDone)
 	unmask(t, "", "infill", "The boat is ___ and red").want(t, exitDone, "boat")
+	unmask(t, "", "infill", "--draw", "A boat that is ___", "-o", "joint.png").want(t, exitDone, "joint.png")
 	r := unmask(t, "", "compare", "Name three colours", "--samplers", "low_confidence,margin, threshold", "--threshold", "0.5", "--json")
 	r.want(t, exitDone)
 	var cols []column

@@ -125,6 +125,9 @@ func (c *call) finishPicture(o *outcome) error {
 	if c.json {
 		return writeJSON(c.out, c.report(o))
 	}
+	if err := c.printCaption(o); err != nil {
+		return err
+	}
 	if _, err := fmt.Fprintln(c.out, o.path); err != nil {
 		return err
 	}

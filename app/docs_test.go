@@ -33,7 +33,7 @@ func TestReadmeExamplesWork(t *testing.T) {
 		}
 		args := shellWords(line)
 		switch args[0] {
-		case "bench", "verify", "doctor": // slow, or about this machine: their own tests run them
+		case "bench", "verify", "doctor", "eval": // slow, or about this machine: their own tests run them
 			args = []string{args[0], "--help"}
 		case "models":
 			args = args[:1]
