@@ -32,13 +32,14 @@ var quants = map[uint32]quant{
 // widen returns the tensor as F32. It copies.
 func (q *quant) tensor(t Tensor) Tensor {
 	n := t.Len()
-	values := make([]float32, n)
+	out := Tensor{Name: t.Name, DType: F32, Shape: t.Shape, Data: make([]byte, 4*n)}
+	values := make([]float32, q.elements)
 	for b := range n / q.elements {
-		q.widen(values[b*q.elements:(b+1)*q.elements], t.Data[b*q.bytes:(b+1)*q.bytes])
-	}
-	out := Tensor{Name: t.Name, DType: F32, Shape: t.Shape, Data: make([]byte, 0, 4*n)}
-	for _, x := range values {
-		out.Data = binary.LittleEndian.AppendUint32(out.Data, math.Float32bits(x))
+		q.widen(values, t.Data[b*q.bytes:(b+1)*q.bytes])
+		to := out.Data[4*b*q.elements:]
+		for i, x := range values {
+			binary.LittleEndian.PutUint32(to[4*i:], math.Float32bits(x))
+		}
 	}
 	return out
 }
