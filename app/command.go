@@ -62,7 +62,7 @@ var commands []*command
 func init() {
 	commands = []*command{
 		cmdGUI(), cmdChat(), cmdPaint(), cmdInpaint(), cmdEdit(), cmdDescribe(), cmdInfill(), cmdCompare(),
-		cmdReplay(), cmdVerify(), cmdEval(), cmdBench(), cmdModels(), cmdDoctor(),
+		cmdReplay(), cmdScore(), cmdVerify(), cmdEval(), cmdBench(), cmdModels(), cmdDoctor(),
 	}
 }
 

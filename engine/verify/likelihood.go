@@ -68,26 +68,16 @@ func (run likelihood) loss(ctx context.Context, n *network, prompt, answer, nois
 	for i := range prompt {
 		seq.Fixed[i] = true
 	}
-	v := n.Spec().Vocab
 	for row, want := range masked {
+		if len(want) == 0 {
+			continue
+		}
 		copy(seq.Tokens, toTokens(noisy[row*l:(row+1)*l]))
-		net := &replay{Denoiser: n, spec: n.Spec()}
-		in := engine.Input{Tokens: seq.Tokens, Want: want}
-		if run.Guidance != 0 {
-			in.Tokens = denoise.MaskFixed(run.Mask)(slices.Clone(seq.Tokens), seq)
-			in.Lens = []int{l, l}
-		}
-		if _, err := net.Forward(ctx, in); err != nil {
-			return 0, err
-		}
-		logits, _, err := net.out.guided(engine.PickOptions{Guidance: run.Guidance})
+		ce, err := denoise.MaskedLoss(ctx, n, seq, want, toTokens(answer), len(prompt), run.Guidance)
 		if err != nil {
 			return 0, err
 		}
-		for i, pos := range want {
-			p := softmax(logits[i*v : (i+1)*v])
-			sum -= math.Log(p[answer[pos-len(prompt)]]) / float64(share[row*l+pos])
-		}
+		sum += ce / float64(share[row*l+want[0]]) // one share for the whole row
 	}
 	return sum, nil
 }
