@@ -322,6 +322,8 @@ func (b *Brancher) free(pos int) bool {
 }
 
 // fill writes what is known into the inspector.
+//
+// size: one part of the inspector after the other.
 func (b *Brancher) fill() {
 	v := b.view
 	st, c := v.Run.Started(), v.State().Cells[b.pos]

@@ -68,7 +68,7 @@ type Inspector struct {
 	note    *Text
 	foot    [3]*Text
 	pin     *Button
-	unpin   *Button
+	unpin   *widgets.IconButton
 	remask  *Button
 	pencil  *widgets.IconButton
 	again   *widgets.IconButton
@@ -104,12 +104,13 @@ func NewInspector(env Env) *Inspector {
 		foot.Add(p.foot[i])
 	}
 	p.pin = NewButton(Run, "", theme.Icon("pin"), p.do).Low()
-	p.unpin = NewButton(Normal, "Unpin", theme.Icon("unpin"), func() { p.call(p.OnUnpin) })
+	p.unpin = widgets.NewIconButton("Unpin: steps may write here again", "U", theme.Icon("unpin"), func() { p.call(p.OnUnpin) })
+	p.unpin.OnHint = env.Note
 	p.remask = NewButton(Normal, "Remask", theme.Icon("remask"), func() { p.call(p.OnRemask) })
 	p.pencil = widgets.NewIconButton("Type another", "T", fynetheme.DocumentCreateIcon(), p.startTyping)
 	p.again = widgets.NewIconButton("Ask the model again, with everything else as it stands", "A", fynetheme.ViewRefreshIcon(), func() { p.call(p.OnAsk) })
 	p.pencil.OnHint, p.again.OnHint = env.Note, env.Note
-	for b, hint := range map[*Button]string{p.pin: "Pin the chosen candidate  P or Enter", p.unpin: "Let steps write here again  U", p.remask: "Mask it again  M"} {
+	for b, hint := range map[*Button]string{p.pin: "Pin the chosen candidate  P or Enter", p.remask: "Mask it again  M"} {
 		b.Hint, b.OnHint = hint, env.Note
 	}
 	p.actions = HStack(4, 0, 0, Grow(60, p.pin), p.unpin, p.remask, p.pencil, p.again)
