@@ -17,15 +17,20 @@ ROOT = ""
 RUN = {"compared": 0, "arrays": 0}
 
 
+def read(path):
+    with open(path) as f:
+        return json.load(f)
+
+
 class Net:
     """LLaDA's network in float32 from named tensors; bias is added to the attention scores; adapters are low-rank additions."""
 
     def __init__(self, folder, adapter=None):
         self.t = load_file(os.path.join(folder, "model.safetensors"))
-        self.c = json.load(open(os.path.join(folder, "config.json")))
+        self.c = read(os.path.join(folder, "config.json"))
         self.lora, self.scale = {}, 0.0
         if adapter:
-            a = json.load(open(os.path.join(adapter, "adapter_config.json")))
+            a = read(os.path.join(adapter, "adapter_config.json"))
             self.scale = a["lora_alpha"] / a["r"]
             self.lora = {k: v.requires_grad_() for k, v in load_file(os.path.join(adapter, "adapter_model.safetensors")).items()}
         else:
@@ -71,11 +76,14 @@ class Fixture(unittest.TestCase):
             if not os.path.isdir(need):
                 self.skipTest(f"{need} is not there")
         self.a = load_file(os.path.join(d, "golden.safetensors"))
-        self.j = json.load(open(os.path.join(d, "golden.json")))
+        self.j = read(os.path.join(d, "golden.json"))
         return os.path.join(ROOT, base)
 
     def same(self, name, got):
-        self.assertTrue(torch.equal(got.long(), self.a[name].long()), name)
+        self.equal(name, got, self.a[name])
+
+    def equal(self, name, got, want):
+        self.assertTrue(torch.equal(got.long(), want.long()), name)
         RUN["compared"] += got.numel(); RUN["arrays"] += 1
 
     def near(self, name, got, want=None, tol=None):
@@ -132,11 +140,22 @@ class MMaDA(Fixture):
         for n in ("stage2", "stage4"):
             with self.subTest(n):
                 lg, t2i, lm, mmu = self.losses(n)
+                self.near(n + ".logits_row0_pos", lg[0, ::7])
+                if n == "stage2":
+                    self.near("forward_t2i.loss", t2i)
                 for k, v in zip(("t2i", "lm", "mmu"), (t2i, lm, mmu)):
                     self.near(f"{n}.loss_{k}", v)
                 total = G.total_loss(t2i, lm, mmu, self.j[n]["coeffs"])
                 self.near(n + ".loss_total", total)
                 self.grads(n, total)
+
+    def test_reason_then_draw(self):
+        a, ids = self.a, self.a["r2i.input_ids"]
+        lg = self.net(ids)
+        self.near("r2i.loss_r2i", G.text_loss(lg, a["r2i.labels"], ids == self.mask, a["r2i.p_mask"], a["r2i.answer_lengths"]))
+        got, p = G.text_noise(a["r2i.labels"], self.mask, self.noise("r2i", 0), self.noise("r2i", 1), a["r2i.prompt_mask"])
+        self.same("r2i.input_ids", got)
+        self.near("r2i.p_mask", p)
 
     def test_noise(self):
         for n in ("stage2", "stage4"):
@@ -144,8 +163,8 @@ class MMaDA(Fixture):
                 a, first = self.a, self.j["max_seq_length"] + 2
                 codes = a[n + ".codes"][:2] + self.j["image_token_offset"]
                 ids, lab, s = G.image_noise(codes, self.mask, self.noise(n, 0), self.noise(n, 1), self.j[n]["schedule"])
-                self.assertTrue(torch.equal(ids, a[n + ".input_ids"][:2, first:-1]))
-                self.assertTrue(torch.equal(lab, a[n + ".labels"][:2, first:-1]))
+                self.equal("codes", ids, a[n + ".input_ids"][:2, first:-1])
+                self.equal("labels of codes", lab, a[n + ".labels"][:2, first:-1])
                 self.near(n + ".mask_prob_t2i", s)
                 lab = a[n + ".labels"]
                 for k, rows, d, keep in (("lm", slice(2, 4), 3, None), ("mmu", slice(4, 6), 5, a[n + ".mmu_prompt_mask"])):
@@ -154,7 +173,7 @@ class MMaDA(Fixture):
                         width = clean.shape[1]
                         keep = torch.arange(width)[None] < (width - a[n + ".answer_lengths_lm"][:, :1])
                     ids, p = G.text_noise(clean, self.mask, self.noise(n, d), self.noise(n, d + 1), keep)
-                    self.assertTrue(torch.equal(ids, a[n + ".input_ids"][rows]), k)
+                    self.equal("ids of " + k, ids, a[n + ".input_ids"][rows])
                     self.near(f"{n}.p_mask_{k}", p)
 
     def test_policy(self):
@@ -179,7 +198,7 @@ class MMaDA(Fixture):
             with self.subTest(n):
                 c, start = self.j[n]["training"], self.j[n]["start_pos"]
                 lab = self.a[n + ".labels"]
-                pad = json.load(open(os.path.join(self.base, "config.json")))["pad_token_id"]
+                pad = read(os.path.join(self.base, "config.json"))["pad_token_id"]
                 rows = self.trace(n, lab, pad, c, start) if c["method"] == "TraceRL" else self.masked(n, lab, pad, c, start)
                 self.same(n + ".input_ids", torch.cat([r for r, _ in rows]))
                 self.same(n + ".p_mask", torch.cat([s for _, s in rows]))
