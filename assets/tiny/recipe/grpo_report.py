@@ -48,26 +48,32 @@ def steps_to(curve, level, w):
     return int(i[0]) + w if len(i) else None
 
 
+GAIN = 0.1           # of the reward; a run whose best window is not that far above its start has not learned, and has no time to a level
+
+
 def compare(runs, w, share):
     """Per seed: both start from the same smoothed reward (mean of the two first windows); the level is `share` of the way from there
-    to the lower of the two best rewards, so that both reach it."""
+    to the lower of the two best rewards, so that both reach it. Seeds in which one of them gained less than GAIN give no ratio of
+    steps; the mean reward of whole runs is compared in all seeds."""
     seeds = sorted({s for e, s in runs if e == "unigrpo"} & {s for e, s in runs if e == "diffu"})
     per, logs, areas = [], [], []
     for s in seeds:
         c = {e: smooth([l["scalar"] for l in runs[e, s] if "scalar" in l], w) for e in ("unigrpo", "diffu")}
         start = float(np.mean([v[0] for v in c.values()]))
         top = min(float(v.max()) for v in c.values())
-        level = start + share * (top - start)
-        n = {e: steps_to(v, level, w) for e, v in c.items()}
-        row = {"seed": s, "start": round(start, 3), "level": round(level, 3), "best": {e: round(float(v.max()), 3) for e, v in c.items()}, "steps": n,
+        learned = top - start >= GAIN
+        level = start + share * (top - start) if learned else None
+        n = {e: steps_to(v, level, w) if learned else None for e, v in c.items()}
+        row = {"seed": s, "start": round(start, 3), "level": level and round(level, 3), "best": {e: round(float(v.max()), 3) for e, v in c.items()}, "steps": n,
                "mean_reward": {e: round(float(v.mean()), 4) for e, v in c.items()}}
         per.append(row)
-        logs.append(math.log(n["unigrpo"] / n["diffu"]))
+        if learned:
+            logs.append(math.log(n["unigrpo"] / n["diffu"]))
         areas.append(float(c["unigrpo"].mean() - c["diffu"].mean()))
-    m, h = interval(logs)
+    m, h = interval(logs) if logs else (None, None)
     a, b = interval(areas)
     fewer = lambda x: round(100 * (1 - math.exp(x)), 1)
-    return {"seeds": per, "fewer_steps_percent": fewer(m), "fewer_steps_95": [fewer(m + h), fewer(m - h)] if h else None,
+    return {"seeds": per, "seeds_with_a_ratio": len(logs), "fewer_steps_percent": None if m is None else fewer(m), "fewer_steps_95": [fewer(m + h), fewer(m - h)] if h else None,
             "mean_reward_difference": round(a, 4), "mean_reward_difference_95": [round(a - b, 4), round(a + b, 4)] if b else None}
 
 
@@ -139,17 +145,18 @@ def main():
     ap.add_argument("out")
     ap.add_argument("--window", type=int, default=3)
     ap.add_argument("--share", type=float, default=0.9)
+    ap.add_argument("--name", default="grpo", help="prefix of the files")
     A = ap.parse_args()
     os.makedirs(A.out, exist_ok=True)
     runs = read(A.logs)
     if not runs:
         raise SystemExit("no complete run in " + A.logs)
-    table(runs, os.path.join(A.out, "grpo_curves.csv"))
-    svg(runs, A.window, os.path.join(A.out, "grpo.svg"))
+    table(runs, os.path.join(A.out, A.name + "_curves.csv"))
+    svg(runs, A.window, os.path.join(A.out, A.name + ".svg"))
     res = {"runs": [f"{e}-{s}" for e, s in sorted(runs)], "window": A.window, "share": A.share, "held_out": scores(runs)}
     if {"unigrpo", "diffu"} <= {e for e, _ in runs}:
         res["comparison"] = compare(runs, A.window, A.share)
-    with open(os.path.join(A.out, "grpo_summary.json"), "w") as f:
+    with open(os.path.join(A.out, A.name + "_summary.json"), "w") as f:
         json.dump(res, f, indent=1)
     print(json.dumps(res, indent=1))
 
