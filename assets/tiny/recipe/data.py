@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from tokenizers import Tokenizer
 
+import words as V
 import world as W
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,6 +18,15 @@ OFF = BASE + 269
 BITS = 12
 VOCAB = OFF + (1 << BITS)
 NT = 64
+CELL_CLASSES = len(W.BACKGROUNDS) + W.NC       # what a picture cell shows: a background or a sticker
+
+
+def cell_classes(s, obj):
+    """[64]: the class of every cell of scene s; obj says where a sticker is."""
+    c = np.full((W.GRID, W.GRID), W.BG_NAMES.index(s.bg), np.int64)
+    for n, (r, k, side) in s.stickers():
+        c[r:r + side, k:k + side] = len(W.BACKGROUNDS) + W.NAMES.index(n)
+    return np.where(obj, c.reshape(-1), W.BG_NAMES.index(s.bg))
 
 
 @lru_cache(maxsize=200000)
@@ -26,13 +36,9 @@ def enc(s):
 
 NL, USER, ASSISTANT, SYSTEM = enc("\n"), enc("user"), enc("assistant"), enc("system")
 KEY = np.zeros(VOCAB, np.float32)          # tokens that carry an answer
-for _c in W.CONCEPTS:
-    for _f in (_c["name"], _c["plural"]):
-        for _s in (" " + _f, _f, W.cap(_f)):
-            if len(enc(_s)) == 1:
-                KEY[enc(_s)[0]] = 1
-for _w in W.COLOURS + W.GROUPS + ["one", "two", "three", "four", "Yes", "No", "not", "cannot"]:
-    for _s in (" " + _w, W.cap(_w)):
+for _w in [f for c in W.CONCEPTS for f in (c["name"], c["plural"])] + W.COLOURS + list(W.GROUPS) + W.CANS + \
+        ["no", "none", "nothing", "one", "two", "three", "four", "Yes", "No", "above", "left", "right", "top", "bottom", "sky", "bigger", "smaller"]:
+    for _s in (" " + _w, _w, W.cap(_w)):
         if len(enc(_s)) == 1:
             KEY[enc(_s)[0]] = 1
 for _d in "0123456789":
@@ -59,8 +65,9 @@ def mmu_prompt(codes, question):
     return [MMU, SOI, *(int(c) + OFF for c in codes), EOI] + chat([("user", question)])
 
 
-def mask_text(r, ids, w, full=0.3, low=0.15):
-    """Masks a share t of each canvas; t = 1 in the share `full` of the rows."""
+def mask_text(r, ids, w, full=0.3, low=0.1, key=0.25):
+    """Masks every row in one of three ways: all of it (share full), one to three of the tokens that carry the answer
+    (share key; the last states of a sampler that fills the surest first), or a share t from low to 1."""
     ids = ids.copy()
     tgt = np.full_like(ids, -1)
     n = len(ids)
@@ -68,9 +75,14 @@ def mask_text(r, ids, w, full=0.3, low=0.15):
     r.shuffle(ts)
     for i in range(n):
         pos = np.flatnonzero(w[i] > 0)
-        t = 1.0 if ts[i] < full else low + (1 - low) * r.random()
-        k = max(1, int(round(t * len(pos))))
-        m = pos if k == len(pos) else r.permutation(pos)[:k]
+        keys = pos[w[i, pos] >= 1]
+        if ts[i] < full:
+            m = pos
+        elif ts[i] < full + key and len(keys):
+            m = r.permutation(keys)[:int(r.integers(1, 4))]
+        else:
+            t = low + (1 - low) * r.random()
+            m = r.permutation(pos)[:max(1, int(round(t * len(pos))))]
         tgt[i, m] = ids[i, m]
         ids[i, m] = MASK
     return ids, tgt
@@ -88,6 +100,9 @@ class Bank:
     def key(s):
         return s.layout + "/" + "/".join(s.names) + "/" + s.bg
 
+    def has(self, s):
+        return self.key(s) in self.index
+
     def get(self, s):
         i = self.index[self.key(s)]
         return self.codes[i].astype(np.int64), self.obj[i]
@@ -100,11 +115,11 @@ class Bank:
                 return s
 
 
-def worn(r, codes):
+def worn(r, codes, share=0.35):
     """A few flipped bits, as an encoder makes them on pictures that are not the original rendering."""
-    if r.random() < 0.25:
+    if r.random() < share:
         codes = codes.copy()
-        for i in r.integers(0, NT, int(r.integers(1, 6))):
+        for i in r.integers(0, NT, int(r.integers(1, 12))):
             codes[i] ^= 1 << int(r.integers(BITS))
     return codes
 
@@ -112,8 +127,11 @@ def worn(r, codes):
 def all_scenes():
     for bg in W.BG_NAMES:
         for lay in W.LAYOUTS:
+            if lay == "none":
+                yield W.Scene(lay, [], bg)
+                continue
             for x in W.NAMES:
-                if lay in ("beside", "above"):
+                if lay in W.PAIRS:
                     for y in W.NAMES:
                         if y != x:
                             yield W.Scene(lay, [x, y], bg)
@@ -121,41 +139,137 @@ def all_scenes():
                     yield W.Scene(lay, [x], bg)
 
 
+# ---------------------------------------------------------------- text to picture
+def box(pos):
+    """bool [64]: the cells of a sticker's field."""
+    m = np.zeros((W.GRID, W.GRID), bool)
+    r, c, s = pos
+    m[r:r + s, c:c + s] = True
+    return m.reshape(-1)
+
+
+OPPOSITE = {"left": ("beside", 1), "right": ("beside", 0), "top": ("above", 1), "bottom": ("above", 0)}
+
+
+def edited(r, bank, s):
+    """For editing: (field to fill, codes of another scene that shows outside of it, whether the place word is needed).
+    The other scene has another sticker in the field, or one where scene s has none."""
+    z = W.NAMES[r.integers(W.NC)]
+    if s.layout == "none":
+        old, field = W.Scene("one", [z], s.bg), box(W.LAYOUTS["one"][0])
+    elif s.layout in W.PLACED:
+        lay, k = OPPOSITE[s.layout]
+        names = [s.names[0]] * 2
+        names[k] = z
+        old, field = W.Scene(lay, names, s.bg), box(W.LAYOUTS[lay][k])
+    else:
+        k = int(r.integers(s.count))
+        field = box(W.LAYOUTS[s.layout][k])
+        if s.layout in W.PAIRS:
+            names = list(s.names)
+            names[k] = z
+            old = W.Scene(s.layout, names, s.bg)
+        elif s.layout == "one":
+            old = W.Scene("one", [z], s.bg)
+        else:
+            old = s
+    if len(set(old.names)) < len(old.names) and old.layout == "beside":
+        old = W.Scene("two", old.names[:1], s.bg)
+    if not bank.has(old):
+        old = s
+    return field, bank.get(old)[0]
+
+
+def region(r):
+    """bool [64]: a half or a rectangle of at least four cells."""
+    m = np.zeros((W.GRID, W.GRID), bool)
+    if r.random() < 0.5:
+        k = int(r.integers(4))
+        [m[:, :4], m[:, 4:], m[:4], m[4:]][k][:] = True
+    else:
+        h, w = (int(x) for x in r.integers(2, 8, 2))
+        y, x = int(r.integers(0, 9 - h)), int(r.integers(0, 9 - w))
+        m[y:y + h, x:x + w] = True
+    return m.reshape(-1)
+
+
+def mask_caption(r, p):
+    """bool over a prompt's tokens: its caption half hidden (names first), or all of it."""
+    n = len(p) - 4
+    m = np.zeros(len(p), bool)
+    if n <= 0:
+        return m
+    u = r.random()
+    body = np.arange(2, 2 + n)
+    if u < 0.35:
+        keys = body[KEY[np.array(p)[body]] > 0]
+        m[keys[r.random(len(keys)) < 0.7]] = True
+    elif u < 0.85:
+        m[r.permutation(body)[:max(1, int(round(n * r.uniform(0.3, 0.8))))]] = True
+    else:
+        m[body] = True
+    return m
+
+
 def batch_t2i(r, bank, n, weights=None):
-    rows, ws = [], []
+    """Pictures with a random share of codes hidden, or (structured) a sticker's field, a half or a rectangle of them;
+    some captions are hidden in part as well. Targets are ids; codes and words are told apart by OFF."""
+    rows = []
     us = (np.arange(n) + r.random(n)) / n
     r.shuffle(us)
-    kw = dict(weights=weights) if weights else {}
     for i in range(n):
-        s = bank.scene(r, **kw)
+        s = bank.scene(r, weights=weights)
         c, obj = bank.get(s)
-        cap = "" if r.random() < 0.1 else W.caption(r, s)
+        shown, field, place, hide = c, np.ones(NT, bool), True, False
+        u = r.random()
+        if u < 0.30:
+            field, shown = edited(r, bank, s)
+            place = s.layout not in W.PLACED or r.random() < 0.6
+        elif u < 0.50:
+            field = region(r)
+        cap = "" if r.random() < 0.1 else W.caption(r, s, place)
         p = t2i_prompt(cap)
-        k = max(1, int(round(NT * np.cos(np.pi / 2 * us[i] * 0.98))))
-        m = r.permutation(NT)[:k]
-        rows.append((p, c, m)); ws.append(obj)
-    L = max(len(p) for p, _, _ in rows) + NT + 1
+        if u >= 0.40 and u < 0.65:
+            hide = mask_caption(r, p)
+        cells = np.flatnonzero(field)
+        k = max(1, int(round(len(cells) * np.cos(np.pi / 2 * us[i] * 0.98))))
+        if hide is not False and r.random() < 0.15:
+            k = 0                                    # the whole picture shows: a caption task
+        m = r.permutation(cells)[:k]
+        x = np.where(field, c, shown)
+        rows.append((p, x, m, hide, obj, cell_classes(s, obj)))
+    L = max(len(row[0]) for row in rows) + NT + 1
     L = (L + 3) // 4 * 4
     ids = np.full((n, L), EOS, np.int64)
     tgt = np.full((n, L), -1, np.int64)
     w = np.zeros((n, L), np.float32)
     vis = np.zeros((n, L), bool)
-    for i, (p, c, m) in enumerate(rows):
+    at, cls = [], []
+    for i, (p, x, m, hide, obj, cc) in enumerate(rows):
         o = len(p)
         ids[i, :o] = p
-        ids[i, o:o + NT] = c + OFF
+        ids[i, o:o + NT] = x + OFF
         ids[i, o + NT] = EOI
         vis[i, :o + NT + 1] = True
-        tgt[i, o + m] = c[m]
+        if hide is not False:
+            h = np.flatnonzero(hide)
+            tgt[i, h] = ids[i, h]
+            ids[i, h] = MASK
+            w[i, h] = 0.4 + 0.6 * KEY[tgt[i, h]]
+        tgt[i, o + m] = x[m] + OFF
         ids[i, o + m] = MASK
-        w[i, o:o + NT] = np.where(ws[i], 1.0, 0.25)
-    return ids, tgt, w, vis
+        w[i, o:o + NT] = np.where(obj, 1.0, 0.25)
+        if o > 4 and hide is False:
+            at.append(i * L + o + np.arange(NT)); cls.append(cc)
+    cat = lambda v: np.concatenate(v) if v else np.zeros(0, np.int64)
+    return ids, tgt, w, vis, cat(at), cat(cls)
 
 
+# ---------------------------------------------------------------- text
 def picture_item(r, s):
-    q, a, k = W.ask_picture(r, s)
+    q, a, k = V.ask_picture(r, s)
     if r.random() < 0.08:
-        return W.THINKING_PREFIX + q, f"<think>{W.think_picture(s)}</think>{a}"
+        return W.THINKING_PREFIX + q, f"<think>{V.think_picture(s)}</think>{a}"
     return q, a
 
 
@@ -171,7 +285,7 @@ def pack(rows, slack=0, mult=8):
             ids[i, o:o + len(p)] = p
             o += len(p)
             ids[i, o:o + len(a)] = a
-            w[i, o:o + len(a)] = 0.3 + 0.7 * KEY[np.array(a)]
+            w[i, o:o + len(a)] = 0.4 + 0.6 * KEY[np.array(a)]
             o += len(a)
         w[i, o:] = 0.04
         w[i, o:o + 4] = 0.2          # where an answer ends matters more than the rest of the padding
@@ -186,48 +300,51 @@ def turn(question, first, head=()):
 
 def batch_mmu(r, bank, n, weights=None):
     """Single questions with a canvas behind the answer, or several questions on one picture."""
-    rows = []
-    kw = dict(weights=weights) if weights else {}
-    many = r.random() < 0.5
+    rows, cls = [], []
+    many = r.random() < 0.6
     for _ in range(max(2, n * 3 // 4) if many else n):
-        s = bank.scene(r, **kw)
-        c = worn(r, bank.get(s)[0])
+        s = bank.scene(r, weights=weights)
+        c, obj = bank.get(s)
+        cls.append(cell_classes(s, obj))
+        c = worn(r, c)
         head = [MMU, SOI, *(int(x) + OFF for x in c), EOI]
         if not many:
             q, a = picture_item(r, s)
             rows.append([(turn(q, True, head), answer(a))])
             continue
-        kinds = ["what", "describe", "background", "count", "isthere"] + (["where"] * 2 if s.layout in ("beside", "above") else [])
+        kinds = V.picture_kinds(s)
+        p = np.array([V.PICTURE_WEIGHTS[k] for k in kinds])
         ts = []
-        for k in r.choice(kinds, 3, replace=False):
-            q, a, _ = W.ask_picture(r, s, str(k))
+        for k in r.choice(kinds, 3, replace=False, p=p / p.sum()):
+            q, a, _ = V.ask_picture(r, s, str(k))
             ts.append((turn(q, not ts, head), answer(a)))
         rows.append(ts)
-    ids, w = pack(rows, slack=0 if many else int(r.choice([0, 4, 8, 12])))
-    ids, tgt = mask_text(r, ids, w, full=0.5, low=0.3)
-    return ids, tgt, w
+    ids, w = pack(rows, slack=0 if many else int(r.choice([0, 4, 8, 16])))
+    ids, tgt = mask_text(r, ids, w, full=0.5, low=0.3, key=0.2)
+    at = (np.arange(len(rows))[:, None] * ids.shape[1] + 2 + np.arange(NT)).reshape(-1)
+    return ids, tgt, w, at, np.concatenate(cls)
 
 
 def batch_text(r, n):
     """Single turns of like length with a canvas behind the answer, or rows filled with several turns."""
-    if r.random() < 0.5:
+    if r.random() < 0.4:
         items = []
         for _ in range(3 * n):
-            q, a, _ = W.text_item(r)
+            q, a, _ = V.text_item(r)
             items.append([(turn(q, True), answer(a))])
         items.sort(key=lambda t: len(t[0][0]) + len(t[0][1]))
         o = int(r.integers(0, 2 * n + 1))
         rows = items[o:o + n]
-        slack = int(r.choice([0, 8, 16, 24]))
+        slack = int(r.choice([0, 8, 16, 24, 32]))
     else:
         rows, slack = [], 0
         for _ in range(n):
             ts, l = [], 0
             while True:
-                q, a, _ = W.text_item(r)
+                q, a, _ = V.text_item(r)
                 t = (turn(q, not ts), answer(a))
                 l += len(t[0]) + len(t[1])
-                if l > 88 and ts:
+                if l > 100 and ts:
                     break
                 ts.append(t)
             rows.append(ts)
@@ -237,25 +354,23 @@ def batch_text(r, n):
 
 
 def batch_sums(r, n):
-    """Sums with steps, one a row; or direct sums, three a row."""
+    """Numbers with steps, one a row and of like size; or direct ones, three a row."""
     if r.random() < 0.75:
+        size = int(r.choice([0, 1, 2, 3], p=[.15, .08, .39, .38]))
         rows = []
         for _ in range(n):
-            if r.random() < 0.08:
-                p, q = int(r.integers(10)), int(r.integers(10))
-            else:
-                p, q = W.random_sum(r)
-            rows.append([(turn(W.THINKING_PREFIX + W.sum_question(r, p, q), True), answer(W.sum_steps(p, q)))])
+            q, a, th = V.number_item(r, True, size or None, word=True if size == 0 else False)
+            rows.append([(turn(W.THINKING_PREFIX + q, True), answer(f"<think>{th}</think>{a}"))])
         ids, w = pack(rows, slack=int(r.choice([0, 0, 0, 8])), mult=4)
-        ids, tgt = mask_text(r, ids, w, full=0.25, low=0.05)
+        ids, tgt = mask_text(r, ids, w, full=0.25, low=0.05, key=0.15)
     else:
         rows = []
         for _ in range(max(2, n * 3 // 4)):
             ts = []
             for _ in range(int(r.integers(1, 4))):
-                p, q = (int(r.integers(10)), int(r.integers(10))) if r.random() < 0.7 else W.random_sum(r)
-                ts.append((turn(W.sum_question(r, p, q), not ts), answer(str(p + q))))
+                q, a, _ = V.number_item(r, False)
+                ts.append((turn(q, not ts), answer(a)))
             rows.append(ts)
-        ids, w = pack(rows, slack=int(r.choice([0, 4, 8])), mult=4)
-        ids, tgt = mask_text(r, ids, w, full=0.5, low=0.3)
+        ids, w = pack(rows, slack=int(r.choice([0, 4, 8, 24])), mult=4)
+        ids, tgt = mask_text(r, ids, w, full=0.5, low=0.3, key=0.2)
     return ids, tgt, w

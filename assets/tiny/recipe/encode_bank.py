@@ -7,6 +7,7 @@ import torch
 import data as D
 import render as R
 import vq
+import world as W
 
 torch.set_num_threads(1)
 
@@ -36,9 +37,9 @@ if __name__ == "__main__":
     net = net.to(memory_format=torch.channels_last)
     st = R.load("work/stickers.npz")
     scenes = list(D.all_scenes())
-    if len(sys.argv) > 1:                    # a part of the backgrounds' pairs, for a quick start
+    if len(sys.argv) > 1:                    # a part of the pairs, for a quick start
         k = int(sys.argv[1])
-        scenes = [s for i, s in enumerate(scenes) if s.layout not in ("beside", "above") or (i * 7919) % 1009 % k == 0]
+        scenes = [s for i, s in enumerate(scenes) if s.layout not in W.PAIRS or (i * 7919) % 1009 % k == 0]
     codes, obj, keys = [], [], []
     for i in range(0, len(scenes), 64):
         ch = scenes[i:i + 64]

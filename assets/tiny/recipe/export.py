@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 import data as D
 import vq
+import words as V
 import world as W
 
 
@@ -51,41 +52,65 @@ def vq_tensors(sd):
     return out
 
 
+EXAMPLES = {
+    "draw": ["a cat on a blue background", "a rocket on a black background", "a dog and a ball on a green background", "a sun above a house on a blue background",
+             "three apples on a white background", "two penguins on a purple background", "an elephant on a pink background", "a bee above a tulip on a yellow background", "four stars on a black background"],
+    "describe": ["What is this?", "Describe the picture.", "What colour is the background?", "How many stickers are there?", "Is there a cat?", "What is on the left?", "Where is the dog?"],
+    "chat": ["Hello!", "Who are you?", "What can you do?", "What is an octopus?", "What colour is a banana?", "Is a carrot a food?", "Can an owl fly?", "Tell me about a rocket.",
+             "Which is bigger, a whale or a cat?", "Why can a bee fly?", "Write a sentence with umbrella.", "Tell me a story about a robot and a cat.", "Name three animals."],
+    "sums": ["What is 47+38?", "What is 395+258?", "What is 82-37?", "What is 640-275?", "Tom has 13 apples and gets 24 more. How many apples does Tom have?", "What is 7+8?"],
+    "infill": ["A cat is an ___.", "A banana is ___.", "A ___ is a vehicle.", "A dog met a cat by the ___.", "A robot is a ___. It is made of ___.", "Three ___ on a ___ background."],
+}
+
+
 def world(settings):
+    """world.json: all that a program needs to make prompts, right answers and held-out items of its own."""
     held_pairs = [[x, y] for x in W.NAMES for y in W.NAMES if x != y and W.held_out_pair(x, y)]
-    held_one = [[x, b] for x in W.NAMES for b in W.BG_NAMES if W.held_out_one(x, b)]
+    held_other = [[lay, x, b] for lay in W.LAYOUTS if lay not in W.PAIRS + ("one", "none") for x in W.NAMES for b in W.BG_NAMES if W.held_out_other(x, lay, b)]
+    concept_keys = ("name", "article", "plural", "emoji", "group", "colour", "can", "size", "sentence", "icon")
     return {
-        "name": "Unmask tiny", "version": 1,
+        "name": "Unmask tiny", "version": 2,
         "grid": [W.GRID, W.GRID], "cell_px": W.CELL_OUT, "picture_px": W.GRID * W.CELL_OUT, "encoder_px": 64,
-        "concepts": [{k: c[k] for k in ("name", "article", "plural", "emoji", "group", "colour", "can", "sentence", "icon")} for c in W.CONCEPTS],
+        "concepts": [dict({k: c[k] for k in concept_keys}, said=V.said(c), can_phrase=V.ability(c["name"], c["can"]),
+                          can_tail=V.ability(c["name"], c["can"], True), reason=V.reason(c), lacks=V.LACKS[c["name"]],
+                          place=V.PLACES[i % 8], ending=V.ENDS[i % 8], partner=V.partner(c["name"])) for i, c in enumerate(W.CONCEPTS)],
+        "styles": ["flat"],
         "backgrounds": [{"name": n, "rgb": list(c)} for n, c in W.BACKGROUNDS],
         "layouts": {k: [{"row": r, "column": c, "side": s} for r, c, s in v] for k, v in W.LAYOUTS.items()},
-        "groups": {g: W.group_phrase(g) for g in W.GROUPS},
+        "layout_phrases": W.PHRASES,
+        "groups": W.GROUPS, "group_plurals": W.GROUP_PLURALS, "colours": W.COLOURS,
+        "abilities": {"its": W.ITS, "yours": W.YOURS},
+        "places": W.WHERE, "numbers": W.NUMBERS,
         "thinking_prefix": W.THINKING_PREFIX,
         "hole": "___",
         "patterns": {
-            "draw": ["{a thing}", "{a thing} on a {background} background", "{a thing} on {background}", "draw {a thing}",
-                     "a picture of {a thing}", "{a thing} and {a thing} on a {background} background", "{a thing} above {a thing} on a {background} background",
-                     "two {things} on a {background} background", "three {things}", "four {things}"],
-            "describe": ["What is this?", "Describe the picture.", "What colour is the background?", "How many {things} are there?", "How many stickers are there?",
-                         "Is there {a thing}?", "What is on the left?", "What is on the right?", "What is at the top?", "What is at the bottom?"],
-            "chat": ["What is {a thing}?", "What colour is {a thing}?", "Tell me about {a thing}.", "Is {a thing} {an animal}?", "Is {a thing} {colour}?", "Can {a thing} {fly}?", "Can you eat {a thing}?",
-                     "Tell me a story about {a thing} and {a thing}.", "Name three {animals}."] + [q[0] for q, _ in W.TALK],
-            "sums": ["What is {p}+{q}?", "{p}+{q}", "{p}+{q}="],
+            "draw": W.CAPTIONS["train"],
+            "describe": [p for row in V.PICTURE.values() for p in row["train"]],
+            "chat": [p for row in V.FACTS.values() for p in row["train"]] + [q[0] for q, *_ in V.TALK],
+            "sums": [p for row in V.SUMS.values() for p in row["train"]],
             "infill": "user text: Complete the text. The answer is the text itself with masks at the holes; a blank before a hole belongs to the hole's word.",
         },
-        "examples": {
-            "draw": ["a cat on a blue background", "a rocket on a black background", "a dog and a ball on a green background", "a sun above a house on a blue background",
-                     "three apples on a white background", "two penguins on a purple background", "an octopus on a pink background", "four stars on a black background"],
-            "describe": ["What is this?", "Describe the picture.", "What colour is the background?", "How many stickers are there?", "Is there a cat?", "What is on the left?", "What is at the top?"],
-            "chat": ["Hello!", "Who are you?", "What can you do?", "What is an octopus?", "What colour is a banana?", "Is a carrot a food?", "Can an owl fly?", "Tell me about a rocket.",
-                     "Tell me a story about a robot and a cat.", "Name three animals."],
-            "sums": ["What is 47+38?", "What is 95+58?", "What is 7+8?", "What is 64+9?", "12+30", "What is 88+88?"],
-            "infill": ["A cat is an ___.", "A banana is ___.", "A ___ is a vehicle.", "A dog met a cat by the ___.", "A robot is a ___. It is made of ___.", "Three ___ on a ___ background."],
-        },
+        "captions": W.CAPTIONS,
+        "facts": V.FACTS,
+        "picture_questions": V.PICTURE,
+        "sums": V.SUMS,
+        "word_problems": {"people": V.PEOPLE, "+": V.STORIES_PLUS, "-": V.STORIES_MINUS, "answer": "{n} {xs}."},
+        "counting": V.COUNTING,
+        "talk": [{"train": q, "held_out": h, "answer": ans} for q, h, ans, _ in V.TALK],
+        "stories": dict(V.STORY, answer=V.STORY_RULE),
+        "lists": V.LIST,
+        "edits": {"replace": "the cells of one sticker are hidden, the caption names the scene with the new sticker",
+                  "remove": "the cells of one of two stickers are hidden; the caption names the other one with or without its place (layouts left, right, top, bottom), or nothing (layout none)",
+                  "refill": "a half or a rectangle is hidden, the caption names the scene",
+                  "joint": "[t2i] BOS caption EOS [soi] codes [eoi] with masks in the caption and in the codes"},
+        "examples": EXAMPLES,
         "settings": settings,
-        "held_out": {"pairs": held_pairs, "single": held_one,
-                     "sums": "p+q with (13 p + 29 q + p q) mod 10 = 3"},
+        "held_out": {"pairs": held_pairs, "combinations": held_other,
+                     "rules": {"pairs": {"of": ["index of first", "index of second"], "coefficients": [7, 11], "product": 1, "modulus": 12, "remainder": 5},
+                               "combinations": {"of": ["index of concept", "index of background", "index of layout"], "coefficients": [3, 7, 5], "product": 0, "modulus": 10, "remainder": 4,
+                                                "layouts": [k for k in W.LAYOUTS if k not in W.PAIRS + ("one", "none")]},
+                               "numbers": {"of": ["first number", "second number"], "coefficients": [13, 29], "product": 1, "modulus": 10, "remainder": 3, "from": 10}},
+                     "sums": "p+q and p-q with (13 p + 29 q + p q) mod 10 = 3, where p or q has two digits or more"},
     }
 
 

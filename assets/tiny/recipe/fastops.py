@@ -6,6 +6,8 @@ import os
 
 import torch
 
+import fastattn
+
 SRC = r"""
 #include <torch/extension.h>
 #include <vector>
@@ -72,6 +74,16 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m){ m.def("rms_fwd",&rms_fwd); m.def("rms_
 _ext = None
 
 
+def has_amx():
+    try:
+        return "amx_bf16" in open("/proc/cpuinfo").read()
+    except OSError:
+        return False
+
+
+AMX = has_amx()
+
+
 def ext():
     global _ext
     if _ext is None:
@@ -122,11 +134,17 @@ class GLU(torch.autograd.Function):
         return tuple(ext().glu_bwd(g.contiguous(), a, b))
 
 
-def hidden(net, wt, groups, masks):
-    """The forward pass of model.Model.hidden. wt: {parameter name: bf16 leaf} for matrices and the embedding."""
+def hidden(net, wt, groups, masks, mid=-1):
+    """The forward pass of model.Model.hidden. wt: {parameter name: bf16 leaf} for matrices and the embedding.
+    With mid >= 0 the residual stream behind that block is returned as well."""
+    tap = None
     shapes = [tuple(g.shape) for g in groups]
     H, eps = net.cfg["n_heads"], net.cfg["rms_norm_eps"]
     x = torch.nn.functional.embedding(torch.cat([g.reshape(-1) for g in groups]), wt["wte.weight"]).float()
+    fused = net.cos.shape[1] == 64 and os.environ.get("FASTOPS") != "noattn" and AMX
+    if fused:
+        flat = [n for s in shapes for n in s]
+        lens = torch.cat([torch.full((b,), l) if m is None else m.view(b, l).sum(1) for (b, l), m in zip(shapes, masks)])
     h2 = net.cos.shape[1] // 2
     cos = torch.cat([net.cos[:l, :h2].repeat(b, 1) for b, l in shapes])
     sin = torch.cat([net.sin[:l, :h2].repeat(b, 1) for b, l in shapes])
@@ -136,15 +154,22 @@ def hidden(net, wt, groups, masks):
         h = RMS.apply(x, blk.attn_norm.weight, eps)
         q, k, v = (h @ w(n).T for n in ("q_proj", "k_proj", "v_proj"))
         q, k = Rope.apply(q, cos, sin, H), Rope.apply(k, cos, sin, H)
-        outs, o = [], 0
-        for (b, l), m in zip(shapes, masks):
-            qq, kk, vv = (t[o:o + b * l].view(b, l, H, -1).transpose(1, 2) for t in (q, k, v))
-            s = torch.matmul(qq * sc, kk.transpose(-1, -2))
-            if m is not None:
-                s = s.masked_fill(~m, -1e30)
-            outs.append(torch.matmul(torch.softmax(s, -1), vv).transpose(1, 2).reshape(b * l, -1))
-            o += b * l
-        x = x + torch.cat(outs) @ w("attn_out").T
+        if fused:
+            y = fastattn.Attention.apply(q, k, v, flat, lens, H)
+        else:
+            outs, o = [], 0
+            for (b, l), m in zip(shapes, masks):
+                qq, kk, vv = (t[o:o + b * l].view(b, l, H, -1).transpose(1, 2) for t in (q, k, v))
+                s = torch.matmul(qq * sc, kk.transpose(-1, -2))
+                if m is not None:
+                    s = s.masked_fill(~m, -1e30)
+                outs.append(torch.matmul(torch.softmax(s, -1), vv).transpose(1, 2).reshape(b * l, -1))
+                o += b * l
+            y = torch.cat(outs)
+        x = x + y @ w("attn_out").T
         h = RMS.apply(x, blk.ff_norm.weight, eps)
         x = x + GLU.apply(h @ w("ff_proj").T, h @ w("up_proj").T) @ w("ff_out").T
-    return RMS.apply(x, net.ln_f.weight, eps)
+        if i == mid:
+            tap = x
+    out = RMS.apply(x, net.ln_f.weight, eps)
+    return out if mid < 0 else (out, tap)

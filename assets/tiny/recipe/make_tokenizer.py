@@ -10,10 +10,11 @@ import sys
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+import words as V
 import world as W
 
 PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-SIZE = 1000
+SIZE = 1280
 
 
 def specials():
@@ -32,20 +33,20 @@ def corpus():
             yield f" {c['name']} {c['plural']} {W.cap(c['name'])} {c['name']}"
             yield c["name"]
             yield W.cap(c["name"]) + " " + W.cap(c["plural"])
-    for w in W.COLOURS + W.GROUPS + W.CANS + ["one", "two", "three", "four"]:
+    for w in W.COLOURS + list(W.GROUPS) + W.CANS + ["one", "two", "three", "four", "none", "nothing", "left", "right", "top", "bottom", "above"]:
         for _ in range(200):
             yield f" {w} {W.cap(w)}"
-    for _ in range(20000):
+    for _ in range(30000):
         s = W.random_scene(r)
         yield W.caption(r, s)
-        q, a, _ = W.ask_picture(r, s)
+        q, a, _ = V.ask_picture(r, s)
         yield q + "\n" + a
-        q, a, _ = W.text_item(r)
+        q, a, _ = V.text_item(r)
         yield q + "\n" + a
-        yield W.think_picture(s)
-    for _ in range(5000):
-        p, q = W.random_sum(r)
-        yield W.THINKING_PREFIX + W.sum_question(r, p, q) + "\n" + W.sum_steps(p, q)
+        yield V.think_picture(s)
+    for _ in range(8000):
+        q, a, th = V.number_item(r)
+        yield q + "\n" + a + (f"<think>{th}</think>{a}" if th else "")
         yield "user\nassistant\nsystem"
 
 
@@ -80,9 +81,9 @@ def main(out):
     }, open(out + "/tokenizer_config.json", "w"), indent=1)
     print("base", base)
     bad = [f for c in W.CONCEPTS for f in (" " + c["name"], " " + c["plural"], c["name"]) if len(t.encode(f).ids) != 1]
-    bad += [" " + w for w in W.COLOURS + W.GROUPS if len(t.encode(" " + w).ids) != 1]
+    bad += [" " + w for w in W.COLOURS + list(W.GROUPS) + W.CANS if len(t.encode(" " + w).ids) != 1]
     print("names of more than one piece:", bad)
-    for s in ["Describe the picture.", "What colour is the background?", "What is 47+38?", W.sum_steps(47, 38), "assistant", "user", W.THINKING_PREFIX + "What is 4 + 8?", "The background is blue."]:
+    for s in ["Describe the picture.", "What colour is the background?", "What is 47+38?", "<think>" + V.sum_steps(47, 38) + "</think>85", "assistant", "user", W.THINKING_PREFIX + "What is 4 + 8?", "The background is blue."]:
         print([t.decode([i]) for i in t.encode(s).ids])
 
 

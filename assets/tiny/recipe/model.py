@@ -72,16 +72,20 @@ class Model(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
-    def hidden(self, groups, masks=None):
-        """groups: list of id tensors [B, L]. Returns the normed hidden states [sum B*L, d]."""
+    def hidden(self, groups, masks=None, mid=-1):
+        """groups: list of id tensors [B, L]. Returns the normed hidden states [sum B*L, d],
+        with mid >= 0 also the residual stream behind that block."""
+        tap = None
         shapes = [tuple(g.shape) for g in groups]
         masks = masks or [None] * len(groups)
         x = self.wte(torch.cat([g.reshape(-1) for g in groups]))
         cos = torch.cat([self.cos[:l].repeat(b, 1) for b, l in shapes])[:, None]
         sin = torch.cat([self.sin[:l].repeat(b, 1) for b, l in shapes])[:, None]
-        for b in self.blocks:
+        for i, b in enumerate(self.blocks):
             x = b(x, shapes, cos, sin, masks)
-        return self.ln_f(x)
+            if i == mid:
+                tap = x
+        return self.ln_f(x) if mid < 0 else (self.ln_f(x), tap)
 
     def forward(self, ids, mask=None):
         b, l = ids.shape

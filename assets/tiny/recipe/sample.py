@@ -6,9 +6,9 @@ import data as D
 
 
 @torch.no_grad()
-def text(net, prompts, length, steps=None, block=None, temperature=0.0, gen=None):
-    """prompts: id lists, any lengths; rows of one length run together. Low-confidence remasking.
-    Returns id lists cut at the first end token."""
+def text(net, prompts, length, steps=None, block=None, temperature=0.0, gen=None, bar=0.0):
+    """prompts: id lists, any lengths; rows of one length run together. Low-confidence remasking; with bar > 0 all
+    positions at least that sure are filled at once (fewer passes). Returns id lists cut at the first end token."""
     block = block or length
     steps = steps or length
     out = [None] * len(prompts)
@@ -35,11 +35,16 @@ def text(net, prompts, length, steps=None, block=None, temperature=0.0, gen=None
                     conf = torch.softmax(lg, -1).gather(-1, tok[..., None])[..., 0]
                     m = x[:, l:e] == D.MASK
                     m[:, :s - l] = False
+                    k = max(1, min(k, int(m.sum(1).max()))) if bar > 0 else k
                     conf = conf.masked_fill(~m, -1e9)
                     top = conf.topk(k, -1).indices
                     cur = x[:, l:e]
                     cur.scatter_(1, top, tok.gather(1, top))
+                    if bar > 0:
+                        cur = torch.where(m & (conf >= bar), tok, cur)
                     x[:, l:e] = cur
+                    if bar > 0 and not (x[:, s:e] == D.MASK).any():
+                        break
             for r, i in enumerate(ii):
                 a = x[r, l:].tolist()
                 cut = [j for j, t in enumerate(a) if t in (D.EOT, D.EOS)]
@@ -98,3 +103,26 @@ def pictures(net, captions, steps=12, guidance=2.0, temperature=1.0, gen=None, f
                 img = torch.where((conf < cut) & ~known, torch.tensor(-1), tok)
             res[ii] = tok.numpy()
     return res
+
+
+@torch.no_grad()
+def joint(net, prompt, codes, steps=12):
+    """Completes a caption and a picture in one sequence: in every step the surest share of both is filled (no noise).
+    prompt: ids of [t2i] BOS caption EOS [soi] with masks; codes: -1 at the holes. Returns both, filled."""
+    p, c = torch.as_tensor(prompt).clone(), torch.as_tensor(codes).clone()
+    for k in range(steps):
+        ids = torch.cat([p, torch.where(c < 0, torch.tensor(D.MASK), c + D.OFF), torch.tensor([D.EOI])])[None]
+        with torch.autocast("cpu", torch.bfloat16):
+            h = net.hidden([ids])
+            lt = (h[:len(p)] @ net.wte.weight[:D.OFF].T).float()
+            lc = (h[len(p):-1] @ net.wte.weight[D.OFF:].T).float()
+        for x, lg, hole in ((p, lt, D.MASK), (c, lc, -1)):
+            m = x == hole
+            left = int(m.sum())
+            if not left:
+                continue
+            n = -(-left // (steps - k))
+            conf, tok = torch.softmax(lg, -1).max(-1)
+            top = conf.masked_fill(~m, -1).topk(n).indices
+            x[top] = tok[top]
+    return p.numpy(), c.numpy()

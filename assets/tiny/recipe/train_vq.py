@@ -26,6 +26,7 @@ B = int(sys.argv[3]) if len(sys.argv) > 3 else 16
 LR = float(sys.argv[4]) if len(sys.argv) > 4 else 2e-3
 CYCLE = float(os.environ.get("CYCLE", "0"))
 CKPT = "work/vq.pt"
+NEW = int(os.environ.get("NEW", "0"))       # concepts at the end of the table that were added later: shown more often
 st = R.load("work/stickers.npz")
 torch.manual_seed(0)
 net = vq.VQ()
@@ -59,6 +60,8 @@ def batch(n, r):
     ims, om = [], []
     for _ in range(n):
         s = W.random_scene(r, held=(r.random() < 0.1), weights=(0.42, 0.2, 0.14, 0.06, 0.09, 0.09))
+        if NEW and r.random() < 0.6:
+            s.names = [W.NAMES[W.NC - 1 - int(r.integers(NEW))] for _ in s.names]
         ims.append(R.compose(st, s)); om.append(R.object_mask(st, s))
     x = torch.from_numpy(np.stack(ims)).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x.contiguous(memory_format=torch.channels_last if vq.FAST else torch.contiguous_format), torch.from_numpy(np.stack(om))

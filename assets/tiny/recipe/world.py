@@ -1,6 +1,6 @@
-"""The closed world of the tiny checkpoint: concepts, backgrounds, layouts, texts.
+"""The closed world of the tiny checkpoint: concepts, backgrounds, layouts and the splits that are held out.
 
-Everything that is said or drawn is made here from small tables, with a numpy
+Everything that is said or drawn is made from small tables, with a numpy
 Generator as the only source of chance. Two rules hold throughout:
   * a concept's name is one word, so that the BPE can hold it as one piece;
   * stickers sit on the cell grid of the picture tokenizer, so that their codes
@@ -8,70 +8,89 @@ Generator as the only source of chance. Two rules hold throughout:
 """
 import numpy as np
 
-# name, article, plural, Noto icon, emoji, group, colour, ability, sentence
+# name, article, plural, Noto icon, emoji, group, colour, ability, size (1 = smallest), sentence
 _C = """
-cat|a|cats|cat-face|🐱|animal|yellow|walk|It purrs and chases mice.
-dog|a|dogs|dog-face|🐶|animal|brown|walk|It barks and loves a walk.
-rabbit|a|rabbits|rabbit-face|🐰|animal|gray|jump|It hops and eats carrots.
-bear|a|bears|bear|🐻|animal|brown|walk|It is strong and likes honey.
-panda|a|pandas|panda|🐼|animal|white|walk|It eats bamboo all day.
-lion|a|lions|lion|🦁|animal|yellow|walk|It roars in the sun.
-fox|a|foxes|fox|🦊|animal|orange|walk|It is clever and quick.
-frog|a|frogs|frog|🐸|animal|green|jump|It jumps into the pond.
-pig|a|pigs|pig-face|🐷|animal|pink|walk|It rolls in the mud.
-penguin|a|penguins|penguin|🐧|animal|black|swim|It slides on the ice.
-owl|an|owls|owl|🦉|animal|brown|fly|It is awake at night.
-duck|a|ducks|duck|🦆|animal|brown|swim|It swims and quacks.
-whale|a|whales|spouting-whale|🐳|animal|blue|swim|It lives in the sea.
-octopus|an|octopuses|octopus|🐙|animal|red|swim|It has eight arms.
-crab|a|crabs|crab|🦀|animal|orange|walk|It walks sideways.
-butterfly|a|butterflies|butterfly|🦋|animal|blue|fly|It flies from flower to flower.
-apple|an|apples|red-apple|🍎|food|red|eat|It is sweet and grows on trees.
-banana|a|bananas|banana|🍌|food|yellow|eat|It is long and soft.
-lemon|a|lemons|lemon|🍋|food|yellow|eat|It is very sour.
-strawberry|a|strawberries|strawberry|🍓|food|red|eat|It is small and sweet.
-carrot|a|carrots|carrot|🥕|food|orange|eat|It grows under the ground.
-pizza|a|pizzas|pizza|🍕|food|yellow|eat|It is warm and has cheese.
-burger|a|burgers|hamburger|🍔|food|brown|eat|It has bread on both sides.
-cake|a|cakes|birthday-cake|🎂|food|pink|eat|It has candles on top.
-donut|a|donuts|doughnut|🍩|food|brown|eat|It has a hole in it.
-mushroom|a|mushrooms|mushroom|🍄|plant|red|grow|It grows in the forest.
-tree|a|trees|deciduous-tree|🌳|plant|green|grow|It is tall and has leaves.
-cactus|a|cactuses|cactus|🌵|plant|green|grow|It stands in the desert.
-rose|a|roses|rose|🌹|plant|red|grow|It smells sweet.
-sunflower|a|sunflowers|sunflower|🌻|plant|yellow|grow|It turns to the light.
-sun|a|suns|sun-with-face|🌞|sky|yellow|shine|It makes the day bright.
-moon|a|moons|crescent-moon|🌙|sky|yellow|shine|It shines at night.
-star|a|stars|star|⭐|sky|yellow|shine|It is far away.
-cloud|a|clouds|cloud|☁️|sky|white|float|It brings rain.
-car|a|cars|automobile|🚗|vehicle|red|drive|It drives on the road.
-bus|a|buses|oncoming-bus|🚍|vehicle|orange|drive|It takes many people.
-train|a|trains|locomotive|🚂|vehicle|green|drive|It runs on rails.
-boat|a|boats|sailboat|⛵|vehicle|orange|swim|It sails on the sea.
-rocket|a|rockets|rocket|🚀|vehicle|gray|fly|It flies to the moon.
-plane|a|planes|airplane|✈️|vehicle|gray|fly|It flies over the clouds.
-ball|a|balls|soccer-ball|⚽|thing|white|roll|You can kick it.
-guitar|a|guitars|guitar|🎸|thing|red|play|It makes music.
-book|a|books|closed-book|📕|thing|red|read|It is full of stories.
-key|a|keys|old-key|🗝️|thing|gray|turn|It opens a door.
-umbrella|an|umbrellas|umbrella|☂️|thing|purple|open|It keeps you dry.
-balloon|a|balloons|balloon|🎈|thing|red|float|It floats on a string.
-house|a|houses|house|🏠|thing|brown|open|People live in it.
-robot|a|robots|robot|🤖|thing|gray|talk|It is made of metal.
-heart|a|hearts|red-heart|❤️|thing|red|beat|It means love.
-ghost|a|ghosts|ghost|👻|thing|white|float|It says boo.
+cat|a|cats|cat-face|🐱|animal|yellow|walk|3|It purrs and chases mice.
+dog|a|dogs|dog-face|🐶|animal|brown|walk|4|It barks and loves a walk.
+rabbit|a|rabbits|rabbit-face|🐰|animal|gray|jump|3|It hops and eats carrots.
+bear|a|bears|bear|🐻|animal|brown|walk|5|It is strong and likes honey.
+panda|a|pandas|panda|🐼|animal|white|walk|5|It eats bamboo all day.
+lion|a|lions|lion|🦁|animal|yellow|walk|5|It roars in the sun.
+fox|a|foxes|fox|🦊|animal|orange|walk|4|It is clever and quick.
+frog|a|frogs|frog|🐸|animal|green|jump|2|It jumps into the pond.
+pig|a|pigs|pig-face|🐷|animal|pink|walk|4|It rolls in the mud.
+penguin|a|penguins|penguin|🐧|animal|black|swim|4|It slides on the ice.
+owl|an|owls|owl|🦉|animal|brown|fly|3|It is awake at night.
+duck|a|ducks|duck|🦆|animal|brown|swim|3|It swims and quacks.
+whale|a|whales|spouting-whale|🐳|animal|blue|swim|7|It lives in the sea.
+octopus|an|octopuses|octopus|🐙|animal|red|swim|3|It has eight arms.
+crab|a|crabs|crab|🦀|animal|orange|walk|2|It walks sideways.
+butterfly|a|butterflies|butterfly|🦋|animal|blue|fly|1|It flies from flower to flower.
+apple|an|apples|red-apple|🍎|food|red|eat|2|It is sweet and grows on trees.
+banana|a|bananas|banana|🍌|food|yellow|eat|2|It is long and soft.
+lemon|a|lemons|lemon|🍋|food|yellow|eat|2|It is very sour.
+strawberry|a|strawberries|strawberry|🍓|food|red|eat|1|It is small and sweet.
+carrot|a|carrots|carrot|🥕|food|orange|eat|2|It grows under the ground.
+pizza|a|pizzas|pizza|🍕|food|yellow|eat|3|It is warm and has cheese.
+burger|a|burgers|hamburger|🍔|food|brown|eat|3|It has bread on both sides.
+cake|a|cakes|birthday-cake|🎂|food|pink|eat|3|It has candles on top.
+donut|a|donuts|doughnut|🍩|food|brown|eat|2|It has a hole in it.
+mushroom|a|mushrooms|mushroom|🍄|plant|red|grow|2|It grows in the forest.
+tree|a|trees|deciduous-tree|🌳|plant|green|grow|6|It is tall and has leaves.
+cactus|a|cactuses|cactus|🌵|plant|green|grow|3|It stands in the desert.
+rose|a|roses|rose|🌹|plant|red|grow|2|It smells sweet.
+sunflower|a|sunflowers|sunflower|🌻|plant|yellow|grow|3|It turns to the light.
+sun|a|suns|sun-with-face|🌞|sky|yellow|shine|12|It makes the day bright.
+moon|a|moons|crescent-moon|🌙|sky|yellow|shine|10|It shines at night.
+star|a|stars|star|⭐|sky|yellow|shine|11|It is far away.
+cloud|a|clouds|cloud|☁️|sky|white|float|9|It brings rain.
+car|a|cars|automobile|🚗|vehicle|red|drive|6|It drives on the road.
+bus|a|buses|oncoming-bus|🚍|vehicle|orange|drive|7|It takes many people.
+train|a|trains|locomotive|🚂|vehicle|green|drive|8|It runs on rails.
+boat|a|boats|sailboat|⛵|vehicle|orange|float|6|It sails on the sea.
+rocket|a|rockets|rocket|🚀|vehicle|gray|fly|8|It flies to the moon.
+plane|a|planes|airplane|✈️|vehicle|gray|fly|8|It flies over the clouds.
+ball|a|balls|soccer-ball|⚽|thing|white|roll|3|It rolls into the goal.
+guitar|a|guitars|guitar|🎸|thing|red|play|3|It makes music.
+book|a|books|closed-book|📕|thing|red|read|3|It is full of stories.
+key|a|keys|old-key|🗝️|thing|gray|turn|1|It opens a door.
+umbrella|an|umbrellas|umbrella|☂️|thing|purple|open|3|It keeps you dry.
+balloon|a|balloons|balloon|🎈|thing|red|float|3|It floats on a string.
+house|a|houses|house|🏠|thing|brown|enter|7|It is a home for people.
+robot|a|robots|robot|🤖|thing|gray|talk|4|It is made of metal.
+heart|a|hearts|red-heart|❤️|thing|red|beat|2|It means love.
+ghost|a|ghosts|ghost|👻|thing|white|float|4|It says boo.
+elephant|an|elephants|elephant|🐘|animal|gray|walk|6|It is big and has a trunk.
+turtle|a|turtles|turtle|🐢|animal|green|swim|3|It is slow and has a shell.
+bee|a|bees|honeybee|🐝|animal|yellow|fly|1|It makes honey.
+snail|a|snails|snail|🐌|animal|brown|walk|1|It carries its house.
+cow|a|cows|cow-face|🐮|animal|white|walk|5|It gives us milk.
+pear|a|pears|pear|🍐|food|green|eat|2|It is soft and juicy.
+tomato|a|tomatoes|tomato|🍅|food|red|eat|2|It is round and good in a salad.
+cookie|a|cookies|cookie|🍪|food|brown|eat|2|It is sweet with dark spots.
+tulip|a|tulips|tulip|🌷|plant|pink|grow|2|It blooms in spring.
+bicycle|a|bicycles|bicycle|🚲|vehicle|blue|ride|5|It has two wheels.
+truck|a|trucks|delivery-truck|🚚|vehicle|yellow|drive|7|It carries heavy boxes.
+bell|a|bells|bell|🔔|thing|yellow|ring|2|It rings loudly.
+crown|a|crowns|crown|👑|thing|yellow|wear|3|It is worn by a king.
+drum|a|drums|drum|🥁|thing|red|play|3|It makes a loud beat.
 """
 CONCEPTS = []
 for _l in _C.strip().split("\n"):
-    n, art, pl, icon, emo, grp, col, can, say = _l.split("|")
+    n, art, pl, icon, emo, grp, col, can, size, say = _l.split("|")
     CONCEPTS.append(dict(name=n, article=art, plural=pl, icon=icon, emoji=emo, group=grp,
-                         colour=col, can=can, sentence=say))
+                         colour=col, can=can, size=int(size), sentence=say))
 NAMES = [c["name"] for c in CONCEPTS]
 BY = {c["name"]: c for c in CONCEPTS}
+INDEX = {n: i for i, n in enumerate(NAMES)}
 NC = len(CONCEPTS)
-GROUPS = ["animal", "food", "plant", "sky", "vehicle", "thing"]
+GROUPS = {"animal": "an animal", "food": "a food", "plant": "a plant", "sky": "in the sky", "vehicle": "a vehicle", "thing": "a thing"}
+GROUP_PLURALS = {"animal": "animals", "food": "foods", "plant": "plants", "sky": "sky things", "vehicle": "vehicles", "thing": "things"}
 COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray"]
-CANS = ["walk", "jump", "swim", "fly", "eat", "grow", "shine", "float", "drive", "roll", "play", "read", "turn", "open", "talk", "beat"]
+# abilities said of the thing itself ("a cat can walk") and of the reader ("you can eat an apple")
+ITS = ["walk", "jump", "swim", "fly", "grow", "shine", "float", "roll", "talk", "beat", "ring"]
+YOURS = ["eat", "drive", "play", "read", "turn", "open", "wear", "ride", "enter"]
+CANS = ITS + YOURS
 
 BACKGROUNDS = [("white", (255, 255, 255)), ("yellow", (255, 236, 150)), ("pink", (255, 200, 214)),
                ("blue", (172, 214, 255)), ("green", (178, 230, 184)), ("purple", (206, 190, 244)),
@@ -88,9 +107,27 @@ LAYOUTS = {
     "two": [(2, 0, SMALL), (2, 4, SMALL)],
     "three": [(0, 2, SMALL), (4, 0, SMALL), (4, 4, SMALL)],
     "four": [(0, 0, SMALL), (0, 4, SMALL), (4, 0, SMALL), (4, 4, SMALL)],
+    "left": [(2, 0, SMALL)],
+    "right": [(2, 4, SMALL)],
+    "top": [(0, 2, SMALL)],
+    "bottom": [(4, 2, SMALL)],
+    "none": [],
 }
-NUMBER = {"one": 1, "two": 2, "three": 3, "four": 4}
+LAYOUT_NAMES = list(LAYOUTS)
+PAIRS = ("beside", "above")
+COUNTS = ("two", "three", "four")
+PLACED = ("left", "right", "top", "bottom")
+WHERE = {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}
+# how a scene is named in a prompt or an answer; {x}, {y} with article, {xs} plural
+PHRASES = {"one": "{x}", "beside": "{x} and {y}", "above": "{x} above {y}", "two": "two {xs}", "three": "three {xs}", "four": "four {xs}",
+           "left": "{x} on the left", "right": "{x} on the right", "top": "{x} at the top", "bottom": "{x} at the bottom", "none": "nothing"}
+CAPTIONS = {"train": ["{scene}", "{scene} on a {bg} background", "{scene} on {bg}", "draw {scene}", "draw {scene} on a {bg} background",
+                      "draw {scene} on {bg}", "a picture of {scene}", "a picture of {scene} on a {bg} background", "a {bg} background with {scene}"],
+            "held_out": ["paint {scene} on a {bg} background", "show {scene} on {bg}", "{scene} with a {bg} background"]}
+NUMBERS = ["no", "one", "two", "three", "four"]
 THINKING_PREFIX = "Think first.\n"
+# pictures of the tasks; "none" is there for removing
+SCENE_WEIGHTS = dict(one=0.22, beside=0.24, above=0.18, two=0.08, three=0.08, four=0.08, left=0.025, right=0.025, top=0.025, bottom=0.025, none=0.02)
 
 
 def a(name):
@@ -101,19 +138,31 @@ def cap(s):
     return s[0].upper() + s[1:]
 
 
+def a_word(w):
+    return ("an " if w[0] in "aeiou" else "a ") + w
+
+
+def fill_in(t, **kw):
+    """A pattern with its places filled; after "a " a word that begins with a vowel takes "an"."""
+    if "a {bg}" in t and kw.get("bg", "x")[0] in "aeiou":
+        t = t.replace("a {bg}", "an {bg}")
+    return t.format(**kw)
+
+
 def held_out_pair(x, y):
     """Ordered pairs of different concepts kept from training (about one in twelve)."""
-    i, j = NAMES.index(x), NAMES.index(y)
+    i, j = INDEX[x], INDEX[y]
     return (7 * i + 11 * j + i * j) % 12 == 5
 
 
-def held_out_one(x, bg):
-    """Concept-background pairs kept from training as single big stickers (one in ten)."""
-    return (3 * NAMES.index(x) + 7 * BG_NAMES.index(bg)) % 10 == 4
+def held_out_other(x, layout, bg):
+    """Combinations of concept, layout and background kept from training (one in ten) where a sticker is small and not
+    with another one. Single big stickers are all trained on: they are the world."""
+    return (3 * INDEX[x] + 7 * BG_NAMES.index(bg) + 5 * LAYOUT_NAMES.index(layout)) % 10 == 4
 
 
 def held_out_sum(p, q):
-    """Two-digit sums kept from training (about one in ten)."""
+    """Number pairs kept from training, of sums and of differences (about one in ten)."""
     return (p * 13 + q * 29 + p * q) % 10 == 3
 
 
@@ -127,261 +176,57 @@ class Scene:
 
     def stickers(self):
         pos = LAYOUTS[self.layout]
-        ns = self.names if len(self.names) == len(pos) else [self.names[0]] * len(pos)
+        ns = self.names if len(self.names) == len(pos) else self.names[:1] * len(pos)
         return list(zip(ns, pos))
 
-    def phrase(self):
-        n = self.names
-        if self.layout == "one":
-            return a(n[0])
-        if self.layout == "beside":
-            return f"{a(n[0])} and {a(n[1])}"
+    def held_out(self):
+        if self.layout in PAIRS:
+            return held_out_pair(*self.names)
+        return self.layout not in ("one", "none") and held_out_other(self.names[0], self.layout, self.bg)
+
+    def phrase(self, place=True):
+        """Names the stickers; place = False leaves out where a single small one is."""
+        lay = self.layout if place or self.layout not in PLACED else "one"
+        kw = {}
+        if self.names:
+            kw = dict(x=a(self.names[0]), y=a(self.names[-1]), xs=BY[self.names[0]]["plural"])
+        return PHRASES[lay].format(**kw)
+
+    def places(self):
+        """[(word for the place, name)] where a place has a word of its own."""
+        if self.layout == "beside" or self.layout == "two":
+            return list(zip(("left", "right"), [n for n, _ in self.stickers()]))
         if self.layout == "above":
-            return f"{a(n[0])} above {a(n[1])}"
-        return f"{self.layout} {BY[n[0]]['plural']}"
+            return list(zip(("top", "bottom"), self.names))
+        return [(self.layout, self.names[0])] if self.layout in PLACED else []
 
 
-def random_scene(r, held=None, weights=(0.40, 0.22, 0.14, 0.08, 0.08, 0.08)):
-    """held: None = what is trained on, True = the held-out combinations.
-    Pairs are held out of training; single stickers and counts (1,600 scenes in all) are all trained on in the end,
-    after a run without one combination in ten had shown what the model makes of unseen ones."""
-    lay = list(LAYOUTS)[r.choice(6, p=np.array(weights) / sum(weights))]
+def random_scene(r, held=None, weights=None):
+    """held: None or False = what is trained on, True = held out (single big ones are never held out: any of them)."""
+    w = weights or SCENE_WEIGHTS
+    lays = list(w)
+    p = np.array([w[k] for k in lays], float)
+    lay = lays[r.choice(len(lays), p=p / p.sum())]
     while True:
         bg = BG_NAMES[r.integers(len(BG_NAMES))]
         x = NAMES[r.integers(NC)]
-        if lay in ("beside", "above"):
+        if lay == "none":
+            return Scene(lay, [], bg)
+        if lay in PAIRS:
             y = NAMES[r.integers(NC)]
-            if x != y and held_out_pair(x, y) == bool(held):
-                return Scene(lay, [x, y], bg)
+            if x == y:
+                continue
+            s = Scene(lay, [x, y], bg)
         else:
-            if held is None or held_out_one(x, bg) == bool(held):
-                return Scene(lay, [x], bg)
+            s = Scene(lay, [x], bg)
+        if lay == "one" or s.held_out() == bool(held):
+            return s
 
 
-def caption(r, s):
+def caption(r, s, place=True):
     """A prompt for drawing. Without a background named, any background is right."""
-    p = s.phrase()
-    u = r.random()
-    if u < 0.30:
-        t = p
-    elif u < 0.80:
-        t = f"{p} on a {s.bg} background"
-    else:
-        t = f"{p} on {s.bg}"
-    u = r.random()
-    if u < 0.12:
-        t = "draw " + t
-    elif u < 0.20:
-        t = "a picture of " + t
-    u = r.random()
-    if u < 0.2:
+    t = CAPTIONS["train"][r.choice(9, p=[.16, .40, .14, .04, .06, .03, .03, .06, .08])]
+    t = fill_in(t, scene=s.phrase(place), bg=s.bg)
+    if r.random() < 0.2:
         t = cap(t)
-    if r.random() < 0.15:
-        t = t + "."
-    return t
-
-
-COLOUR_WORDS = ["color", "colour"]
-
-
-def ask_picture(r, s, kind=None):
-    """(question, answer, kind) about a scene."""
-    pos = LAYOUTS[s.layout]
-    if kind is None:
-        kinds = ["what", "describe", "background", "count", "isthere"]
-        w = [0.45, 0.30, 0.07, 0.10, 0.05]
-        if s.layout in ("beside", "above"):
-            kinds.append("where")
-            w.append(0.2)
-        kind = kinds[r.choice(len(kinds), p=np.array(w) / sum(w))]
-    if kind == "what":
-        q = ["What is this?", "What is in the picture?", "What do you see?"][r.choice(3, p=[.8, .1, .1])]
-        return q, cap(s.phrase()) + ".", kind
-    if kind == "describe":
-        q = ["Describe the picture.", "Describe this.", "What does the picture show?"][r.choice(3, p=[.8, .1, .1])]
-        return q, f"{cap(s.phrase())} on a {s.bg} background.", kind
-    if kind == "background":
-        c = COLOUR_WORDS[r.integers(2)]
-        q = [f"What {c} is the background?", f"Which {c} is the background?"][r.choice(2, p=[.8, .2])]
-        return q, f"The background is {s.bg}.", kind
-    if kind == "count":
-        num = ["one", "two", "three", "four"][s.count - 1]
-        if s.layout in ("one", "two", "three", "four") and r.random() < 0.6:
-            c = BY[s.names[0]]
-            q = f"How many {c['plural']} are there?"
-            return q, (f"There is one {c['name']}." if s.count == 1 else f"There are {num} {c['plural']}."), kind
-        q = ["How many stickers are there?", "How many things are there?"][r.integers(2)]
-        return q, (f"There is one." if s.count == 1 else f"There are {num}."), kind
-    if kind == "isthere":
-        if r.random() < 0.5:
-            return f"Is there {a(s.names[r.integers(len(s.names))])}?", "Yes.", kind
-        while True:
-            x = NAMES[r.integers(NC)]
-            if x not in s.names:
-                return f"Is there {a(x)}?", "No.", kind
-    i = int(r.integers(2))
-    word = (("on the left", "on the right") if s.layout == "beside" else ("at the top", "at the bottom"))[i]
-    return f"What is {word}?", cap(a(s.names[i])) + ".", "where"
-
-
-def think_picture(s):
-    """Think steps for a picture question: the stickers one by one, then the background."""
-    return "I see " + ", ".join(n for n, _ in s.stickers()) + " on " + s.bg + "."
-
-
-# ---------------------------------------------------------------- sums
-def sum_question(r, p, q):
-    u = r.random()
-    e = f"{p}+{q}" if r.random() < 0.7 else f"{p} + {q}"
-    if u < 0.6:
-        return f"What is {e}?"
-    if u < 0.8:
-        return e
-    return f"{e} = ?" if " " in e else f"{e}=?"
-
-
-def sum_steps(p, q):
-    """Units with a two-digit result, then tens with the carry; the same length for all sums."""
-    u = p % 10 + q % 10
-    c, t = u // 10, p // 10 + q // 10 + u // 10
-    return f"<think>{p % 10}+{q % 10}={u:02d}, {p // 10}+{q // 10}+{c}={t:02d}</think>{p + q}"
-
-
-def random_sum(r, held=None):
-    """(p, q) with at least one two-digit number."""
-    while True:
-        u = r.random()
-        if u < 0.75:
-            p, q = int(r.integers(10, 100)), int(r.integers(10, 100))
-        elif u < 0.9:
-            p, q = int(r.integers(10, 100)), int(r.integers(0, 10))
-        else:
-            p, q = int(r.integers(0, 10)), int(r.integers(10, 100))
-        if held_out_sum(p, q) == bool(held):
-            return p, q
-
-
-# ---------------------------------------------------------------- facts
-def group_phrase(g):
-    return {"animal": "an animal", "food": "a food", "plant": "a plant", "sky": "in the sky",
-            "vehicle": "a vehicle", "thing": "a thing"}[g]
-
-
-def fact(r, kind=None):
-    """(question, answer, kind)."""
-    c = CONCEPTS[r.integers(NC)]
-    A = cap(a(c["name"]))
-    if kind is None:
-        kind = ["isa", "colour", "about", "isa_yn", "colour_yn", "can"][r.choice(6, p=[.22, .22, .2, .14, .12, .10])]
-    cw = COLOUR_WORDS[r.integers(2)]
-    if kind == "isa":
-        return f"What is {a(c['name'])}?", f"{A} is {group_phrase(c['group'])}.", kind
-    if kind == "colour":
-        return f"What {cw} is {a(c['name'])}?", f"{A} is {c['colour']}.", kind
-    if kind == "about":
-        q = ["Tell me about {}.", "What do you know about {}?"][r.choice(2, p=[.7, .3])].format(a(c["name"]))
-        return q, f"{A} is {group_phrase(c['group'])}. {c['sentence']}", kind
-    if kind == "isa_yn":
-        if r.random() < 0.5:
-            g = c["group"]
-        else:
-            g = GROUPS[r.integers(len(GROUPS))]
-        yes = g == c["group"]
-        return f"Is {a(c['name'])} {group_phrase(g)}?", f"{'Yes' if yes else 'No'}, {a(c['name'])} is {group_phrase(c['group'])}.", kind
-    if kind == "colour_yn":
-        col = c["colour"] if r.random() < 0.5 else COLOURS[r.integers(len(COLOURS))]
-        yes = col == c["colour"]
-        return f"Is {a(c['name'])} {col}?", f"{'Yes' if yes else 'No'}, {a(c['name'])} is {c['colour']}.", kind
-    v = c["can"] if r.random() < 0.5 else CANS[r.choice([2, 3, 4, 8])]
-    yes = v == c["can"]
-    if v == "eat":
-        return f"Can you eat {a(c['name'])}?", ("Yes" if yes else "No") + (", it is a food." if yes else f", it is {'not a food' }."), "can"
-    if v in ("play", "read", "turn", "open", "drive", "roll"):
-        yes = v == c["can"]
-        return f"Can you {v} {a(c['name'])}?", ("Yes, you can." if yes else "No, you cannot."), "can"
-    return f"Can {a(c['name'])} {v}?", ("Yes, it can." if yes else "No, it cannot."), "can"
-
-
-def think_fact(q, ans, c=None):
-    return ans
-
-
-TALK = [
-    (["Hello", "Hi", "Hello!", "Hi!", "Hey", "Good morning", "Good morning!"], "Hello! What shall we do?"),
-    (["Who are you?", "What are you?", "What is your name?"], "I am the tiny model of Unmask. I write by filling in masks."),
-    (["What can you do?", "Help", "What can I ask?"], "I can draw stickers, describe pictures, add numbers and tell tiny stories."),
-    (["How are you?", "How do you do?"], "I am fine, thank you. How are you?"),
-    (["Thank you", "Thank you!", "Thanks", "Thanks!"], "You are welcome!"),
-    (["Goodbye", "Bye", "Bye!", "Good night"], "Goodbye! Come back soon."),
-    (["How do you work?", "How do you write?"], "I begin with masks and fill in the surest words first."),
-    (["What is a mask?", "What is masked diffusion?"], "A mask is a hidden word. I guess all masks at once, step by step."),
-    (["Can you draw?", "Can you draw a picture?"], "Yes! Ask me for a cat on a blue background."),
-    (["Can you count?", "Can you add?"], "Yes, I can add two numbers. Ask me what is 7+8."),
-    (["Do you like me?", "Are you my friend?"], "Yes, you are my friend."),
-    (["Are you a robot?", "Are you alive?"], "No, I am a small program."),
-    (["What do you know?", "What things do you know?"], "I know fifty things: animals, food, plants, vehicles and more."),
-    (["Good", "Great", "Great!", "Nice", "Nice!", "Wow"], "I am happy to hear that!"),
-    (["Yes", "Ok", "OK"], "Good! What shall we do next?"),
-    (["No"], "All right. What shall we do then?"),
-]
-PLACES = ["in the garden", "by the sea", "on a hill", "in the snow", "under a tree", "in the city"]
-ENDS = ["They became friends.", "They laughed all day.", "They shared a cake.", "They danced in the rain.", "They flew to the moon.", "They went home happy."]
-
-
-def story(r, x=None, y=None):
-    """Two lines about one or two concepts. Place and ending follow from the names, so one answer is right."""
-    x = x or NAMES[r.integers(NC)]
-    if y is None:
-        y = NAMES[r.integers(NC)]
-        while y == x:
-            y = NAMES[r.integers(NC)]
-    i, j = NAMES.index(x), NAMES.index(y)
-    place, end = PLACES[i % 6], ENDS[j % 6]
-    q = ["Tell me a story about {} and {}.", "Write a story about {} and {}."][r.choice(2, p=[.7, .3])].format(a(x), a(y))
-    return q, f"{cap(a(x))} met {a(y)} {place}.\n{end}", "story"
-
-
-def list_group(r):
-    g = GROUPS[r.integers(len(GROUPS))]
-    ns = [c["name"] for c in CONCEPTS if c["group"] == g]
-    k = [str(x) for x in r.choice(ns, 3, replace=False)]
-    noun = {"animal": "animals", "food": "foods", "plant": "plants", "sky": "sky things", "vehicle": "vehicles", "thing": "things"}[g]
-    return f"Name three {noun}.", f"{cap(a(k[0]))}, {a(k[1])} and {a(k[2])}.", "list"
-
-
-def fill(r):
-    """Plain sentences of the world, for infilling: any sentence may have holes."""
-    u = r.random()
-    if u < 0.5:
-        _, t, _ = fact(r)
-    elif u < 0.8:
-        _, t, _ = story(r)
-    else:
-        s = random_scene(r)
-        t = f"{cap(s.phrase())} on a {s.bg} background."
-    return "Complete the text.", t, "fill"
-
-
-def talk(r):
-    qs, ans = TALK[r.integers(len(TALK))]
-    q = qs[r.integers(len(qs))]
-    if r.random() < 0.1:
-        q = q.lower()
-    return q, ans, "talk"
-
-
-def text_item(r):
-    """(user text, answer, kind) for the chat tasks other than sums."""
-    u = r.random()
-    if u < 0.50:
-        q, t, k = fact(r)
-        if r.random() < 0.06:
-            return THINKING_PREFIX + q, "<think>I know it.</think>" + t, k
-        return q, t, k
-    if u < 0.68:
-        return talk(r)
-    if u < 0.82:
-        return story(r)
-    if u < 0.90:
-        return list_group(r)
-    return fill(r)
+    return t + "." if r.random() < 0.15 else t
