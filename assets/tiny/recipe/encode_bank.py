@@ -1,4 +1,5 @@
 """Encodes every scene of the world once: work/bank.npz (codes, cells with a sticker, keys)."""
+import os
 import sys
 
 import numpy as np
@@ -9,11 +10,11 @@ import render as R
 import vq
 import world as W
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 def load_vq(path="work/vq.pt"):
-    c = torch.load(path)
+    c = torch.load(path, map_location="cpu")
     net = vq.VQ()
     net.load_state_dict(c["ema"])
     net.eval()
@@ -49,6 +50,5 @@ if __name__ == "__main__":
         if i % 6400 == 0:
             print(i, len(scenes), flush=True)
     np.savez("work/bank.npz.tmp.npz", codes=np.concatenate(codes), obj=np.array(obj), keys=np.array(keys))
-    import os
     os.replace("work/bank.npz.tmp.npz", "work/bank.npz")
     print("codes in use", len(np.unique(np.concatenate(codes))))

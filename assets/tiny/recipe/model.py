@@ -72,13 +72,13 @@ class Model(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
-    def hidden(self, groups, masks=None, mid=-1):
+    def hidden(self, groups, masks=None, mid=-1, table=None):
         """groups: list of id tensors [B, L]. Returns the normed hidden states [sum B*L, d],
-        with mid >= 0 also the residual stream behind that block."""
+        with mid >= 0 also the residual stream behind that block. table: embeddings in place of wte."""
         tap = None
         shapes = [tuple(g.shape) for g in groups]
         masks = masks or [None] * len(groups)
-        x = self.wte(torch.cat([g.reshape(-1) for g in groups]))
+        x = F.embedding(torch.cat([g.reshape(-1) for g in groups]), self.wte.weight if table is None else table)
         cos = torch.cat([self.cos[:l].repeat(b, 1) for b, l in shapes])[:, None]
         sin = torch.cat([self.sin[:l].repeat(b, 1) for b, l in shapes])[:, None]
         for i, b in enumerate(self.blocks):

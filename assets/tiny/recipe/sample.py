@@ -98,7 +98,7 @@ def pictures(net, captions, steps=12, guidance=2.0, temperature=1.0, gen=None, f
                 tau *= 1 - r
                 conf = torch.log(p.gather(-1, tok[..., None])[..., 0].clamp_min(1e-20))
                 conf = torch.where(known, torch.tensor(88.7), conf)
-                conf = conf - tau * torch.log(-torch.log(torch.rand(conf.shape, generator=gen).clamp_min(1e-20)).clamp_min(1e-20))
+                conf = conf - tau * torch.log((-torch.log(torch.rand(conf.shape, generator=gen).clamp_min(1e-20))).clamp_min(1e-20))
                 cut = conf.sort(1).values.gather(1, m.clamp_max(NT - 1)[:, None])
                 img = torch.where((conf < cut) & ~known, torch.tensor(-1), tok)
             res[ii] = tok.numpy()

@@ -27,15 +27,17 @@ LR = float(sys.argv[4]) if len(sys.argv) > 4 else 2e-3
 CYCLE = float(os.environ.get("CYCLE", "0"))
 CKPT = "work/vq.pt"
 NEW = int(os.environ.get("NEW", "0"))       # concepts at the end of the table that were added later: shown more often
+DEV = os.environ.get("DEVICE", "cpu")
+WEIGHTS = dict(one=0.40, beside=0.19, above=0.14, two=0.06, three=0.08, four=0.08, left=0.01, right=0.01, top=0.01, bottom=0.01, none=0.01)
 st = R.load("work/stickers.npz")
 torch.manual_seed(0)
-net = vq.VQ()
+net = vq.VQ().to(DEV)
 if vq.FAST:
     net = net.to(memory_format=torch.channels_last)
 c1 = vq.ARCH["decoder"]["ch"] * vq.ARCH["decoder"]["ch_mult"][1]
-head = torch.nn.Sequential(vq._norm(c1), torch.nn.SiLU(), torch.nn.Conv2d(c1, 3, 3, padding=1))
+head = torch.nn.Sequential(vq._norm(c1), torch.nn.SiLU(), torch.nn.Conv2d(c1, 3, 3, padding=1)).to(DEV)
 step = 0
-c = torch.load(CKPT) if os.path.exists(CKPT) else None
+c = torch.load(CKPT, map_location=DEV) if os.path.exists(CKPT) else None
 if c:
     net.load_state_dict(c["net"]); head.load_state_dict(c["head"]); step = c["step"]
 if c and c["phase"] != phase:       # the next phase starts from the averaged weights
@@ -59,12 +61,13 @@ rng = np.random.default_rng(1000 + step)
 def batch(n, r):
     ims, om = [], []
     for _ in range(n):
-        s = W.random_scene(r, held=(r.random() < 0.1), weights=(0.42, 0.2, 0.14, 0.06, 0.09, 0.09))
+        s = W.random_scene(r, held=(r.random() < 0.1), weights=WEIGHTS)
         if NEW and r.random() < 0.6:
             s.names = [W.NAMES[W.NC - 1 - int(r.integers(NEW))] for _ in s.names]
         ims.append(R.compose(st, s)); om.append(R.object_mask(st, s))
     x = torch.from_numpy(np.stack(ims)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return x.contiguous(memory_format=torch.channels_last if vq.FAST else torch.contiguous_format), torch.from_numpy(np.stack(om))
+    x = x.contiguous(memory_format=torch.channels_last if vq.FAST else torch.contiguous_format)
+    return x.to(DEV), torch.from_numpy(np.stack(om)).to(DEV)
 
 
 def save():
@@ -83,7 +86,7 @@ while True:
         g["lr"] = max(lr, LR * 0.01)
     x, om = batch(B, rng)
     x64 = vq.shrink(x)
-    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(phase == 1):
+    with torch.autocast(DEV, torch.bfloat16), torch.set_grad_enabled(phase == 1):
         z = net.encoder(x64 + torch.randn_like(x64) * (0.03 * rng.random())).float()
     hard = torch.where(z > 0, 1.0, -1.0)
     if phase == 1:
@@ -91,7 +94,7 @@ while True:
         q = soft + (hard - soft).detach()
     else:
         q = hard
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(DEV, torch.bfloat16):
         y = net.decoder(q, head if phase == 1 else None)
     y = y.float()
     if phase == 1:
@@ -104,13 +107,13 @@ while True:
     margin = F.relu(1.0 - z.abs()).mean()
     bal = (torch.tanh(z).mean((0, 2, 3)) ** 2).mean()
     loss = rec + 0.02 * margin + 0.02 * bal + 1e-4 * (z * z).mean()
-    cyc = torch.zeros(())
+    cyc = torch.zeros((), device=DEV)
     if phase == 1 and CYCLE and rng.random() < CYCLE:
         # pictures that were decoded must encode to the codes they came from
         k = max(2, B // 2)
         with torch.no_grad():
             b8 = (((y[:k].clamp(-1, 1) + 1) * 127.5).floor() / 127.5 - 1)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(DEV, torch.bfloat16):
             z2 = net.encoder(b8).float()
         cyc = F.relu(1.0 - z2 * hard[:k]).mean()
         loss = loss + 0.1 * cyc

@@ -161,7 +161,7 @@ class VQ(nn.Module):
     def codes(self, z):
         """[B, bits, h, w] -> [B, h*w]; the first channel is the most significant bit, 0 counts as bit 0."""
         b = (z > 0).long()
-        w = 2 ** torch.arange(self.bits - 1, -1, -1)
+        w = 2 ** torch.arange(self.bits - 1, -1, -1, device=z.device)
         return (b * w.view(1, -1, 1, 1)).sum(1).flatten(1)
 
     def latents(self, codes, h=8, w=8):

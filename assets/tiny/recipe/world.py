@@ -6,6 +6,8 @@ Generator as the only source of chance. Two rules hold throughout:
   * stickers sit on the cell grid of the picture tokenizer, so that their codes
     repeat from picture to picture.
 """
+import os
+
 import numpy as np
 
 # name, article, plural, Noto icon, emoji, group, colour, ability, size (1 = smallest), sentence
@@ -130,6 +132,11 @@ THINKING_PREFIX = "Think first.\n"
 SCENE_WEIGHTS = dict(one=0.22, beside=0.24, above=0.18, two=0.08, three=0.08, four=0.08, left=0.025, right=0.025, top=0.025, bottom=0.025, none=0.02)
 
 
+BOOST = [float(v) for v in os.environ["TINY_NEW"].split(":")] if "TINY_NEW" in os.environ else None
+if BOOST:
+    BOOST[0] = int(BOOST[0])
+
+
 def a(name):
     return BY[name]["article"] + " " + name
 
@@ -201,6 +208,14 @@ class Scene:
         return [(self.layout, self.names[0])] if self.layout in PLACED else []
 
 
+def random_name(r):
+    """TINY_NEW=k:w in the environment gives the last k concepts w times the share of the others (after growing the world)."""
+    if not BOOST:
+        return NAMES[r.integers(NC)]
+    k, w = BOOST
+    return NAMES[NC - k + int(r.integers(k))] if r.random() < k * w / (k * w + NC - k) else NAMES[int(r.integers(NC - k))]
+
+
 def random_scene(r, held=None, weights=None):
     """held: None or False = what is trained on, True = held out (single big ones are never held out: any of them)."""
     w = weights or SCENE_WEIGHTS
@@ -209,11 +224,11 @@ def random_scene(r, held=None, weights=None):
     lay = lays[r.choice(len(lays), p=p / p.sum())]
     while True:
         bg = BG_NAMES[r.integers(len(BG_NAMES))]
-        x = NAMES[r.integers(NC)]
+        x = random_name(r)
         if lay == "none":
             return Scene(lay, [], bg)
         if lay in PAIRS:
-            y = NAMES[r.integers(NC)]
+            y = random_name(r)
             if x == y:
                 continue
             s = Scene(lay, [x, y], bg)
