@@ -43,6 +43,8 @@ for _w in [f for c in W.CONCEPTS for f in (c["name"], c["plural"])] + W.COLOURS 
             KEY[enc(_s)[0]] = 1
 for _d in "0123456789":
     KEY[enc(_d)[0]] = 1
+for _d in ("Yes", "No"):                  # one token decides, among dozens that are easy
+    KEY[enc(_d)[0]] = 6
 
 
 def chat(turns):
@@ -85,6 +87,53 @@ def mask_text(r, ids, w, full=0.3, low=0.1, key=0.25):
             m = r.permutation(pos)[:max(1, int(round(t * len(pos))))]
         tgt[i, m] = ids[i, m]
         ids[i, m] = MASK
+    return ids, tgt
+
+
+EQUALS, ARROW = enc("=")[0], enc("</")[0]
+DIGITS = np.isin(np.arange(VOCAB), [enc(d)[0] for d in "0123456789"])
+YES_NO = np.isin(np.arange(VOCAB), [enc(d)[0] for d in ("Yes", "No")])
+
+
+def mask_steps(r, ids, w):
+    """Masks of rows with think steps as a sampler leaves them: the results alone (and the answer), from some step on, or
+    everything from some position on; the rest of the rows as mask_text does."""
+    out, tgt = mask_text(r, ids, w, full=0.3, low=0.05, key=0.1)
+    for i in range(len(ids)):
+        u = r.random()
+        if u >= 0.6:
+            continue
+        pos = np.flatnonzero(w[i] > 0)
+        if u < 0.35:
+            m, on = [], False
+            for j in pos:
+                t = ids[i, j]
+                on = (t == EQUALS) or (on and DIGITS[t])
+                if (on or (len(m) and ARROW in ids[i, pos[0]:j])) and DIGITS[t]:
+                    m.append(j)
+            m = np.array(m)
+            if not len(m):
+                continue
+            if r.random() < 0.5:
+                m = m[int(r.integers(len(m))):]
+        else:
+            m = pos[int(r.integers(max(1, int((w[i] >= 0.4).sum())))):]
+        out[i] = ids[i]
+        tgt[i] = -1
+        tgt[i, m] = ids[i, m]
+        out[i, m] = MASK
+    return out, tgt
+
+
+def mask_yes_no(r, ids, tgt, plain, share):
+    """In a share of the rows that hold such answers, "Yes" and "No" alone are masked: the sampler decides them last."""
+    for i in range(len(ids)):
+        m = np.flatnonzero(YES_NO[plain[i]])
+        if len(m) and r.random() < share:
+            ids[i] = plain[i]
+            tgt[i] = -1
+            tgt[i, m] = plain[i, m]
+            ids[i, m] = MASK
     return ids, tgt
 
 
@@ -319,15 +368,17 @@ def batch_mmu(r, bank, n, weights=None):
             q, a, _ = V.ask_picture(r, s, str(k))
             ts.append((turn(q, not ts, head), answer(a)))
         rows.append(ts)
-    ids, w = pack(rows, slack=0 if many else int(r.choice([0, 4, 8, 16])))
-    ids, tgt = mask_text(r, ids, w, full=0.5, low=0.3, key=0.2)
+    plain, w = pack(rows, slack=0 if many else int(r.choice([0, 4, 8, 16])))
+    ids, tgt = mask_text(r, plain, w, full=0.5, low=0.3, key=0.2)
+    ids, tgt = mask_yes_no(r, ids, tgt, plain, 0.3)
     at = (np.arange(len(rows))[:, None] * ids.shape[1] + 2 + np.arange(NT)).reshape(-1)
     return ids, tgt, w, at, np.concatenate(cls)
 
 
 def batch_text(r, n):
     """Single turns of like length with a canvas behind the answer, or rows filled with several turns."""
-    if r.random() < 0.4:
+    yes_no = r.random() < 0.35
+    if not yes_no and r.random() < 0.4:
         items = []
         for _ in range(3 * n):
             q, a, _ = V.text_item(r)
@@ -341,15 +392,17 @@ def batch_text(r, n):
         for _ in range(n):
             ts, l = [], 0
             while True:
-                q, a, _ = V.text_item(r)
+                q, a, *_ = V.fact(r, V.YES_NO[r.integers(len(V.YES_NO))]) if yes_no else V.text_item(r)
                 t = (turn(q, not ts), answer(a))
                 l += len(t[0]) + len(t[1])
                 if l > 100 and ts:
                     break
                 ts.append(t)
             rows.append(ts)
-    ids, w = pack(rows, slack=slack)
-    ids, tgt = mask_text(r, ids, w)
+    plain, w = pack(rows, slack=slack)
+    ids, tgt = mask_text(r, plain, w)
+    if yes_no:
+        ids, tgt = mask_yes_no(r, ids, tgt, plain, 0.75)
     return ids, tgt, w
 
 
@@ -362,7 +415,7 @@ def batch_sums(r, n):
             q, a, th = V.number_item(r, True, size or None, word=True if size == 0 else False)
             rows.append([(turn(W.THINKING_PREFIX + q, True), answer(f"<think>{th}</think>{a}"))])
         ids, w = pack(rows, slack=int(r.choice([0, 0, 0, 8])), mult=4)
-        ids, tgt = mask_text(r, ids, w, full=0.25, low=0.05, key=0.15)
+        ids, tgt = mask_steps(r, ids, w)
     else:
         rows = []
         for _ in range(max(2, n * 3 // 4)):

@@ -12,34 +12,34 @@ from world import BY, CONCEPTS, GROUPS, INDEX, NAMES, NC, a, cap
 
 # ---------------------------------------------------------------- facts
 FACTS = {
-    "isa": dict(train=["What is {x}?", "What kind of thing is {x}?", "What sort of thing is {x}?", "Tell me what {x} is.", "Do you know what {x} is?", "Explain what {x} is.", "{x}: what is it?", "So what is {x}?"],
+    "isa": dict(train=["What is {x}?", "What kind of thing is {x}?", "What sort of thing is {x}?", "Tell me what {x} is.", "Do you know what {x} is?", "Explain what {x} is.", "{x}: what is it?", "So what is {x}?", "Can you say what {x} is?", "I want to know: what is {x}?"],
                 held_out=["Can you tell me what {x} is?", "Say what kind of thing {x} is.", "I want to know what {x} is."],
                 answer="{X} is {g}."),
-    "colour": dict(train=["What {cw} is {x}?", "What is the {cw} of {x}?", "Which {cw} is {x}?", "Tell me the {cw} of {x}.", "Do you know the {cw} of {x}?", "Which {cw} does {x} have?", "{x}: which {cw} is it?", "Say what {cw} {x} is."],
+    "colour": dict(train=["What {cw} is {x}?", "What is the {cw} of {x}?", "Which {cw} is {x}?", "Tell me the {cw} of {x}.", "Do you know the {cw} of {x}?", "Which {cw} does {x} have?", "{x}: which {cw} is it?", "Say what {cw} {x} is.", "Can you say what {cw} {x} is?", "I want to know the {cw} of {x}."],
                    held_out=["What {cw} does {x} have?", "Can you tell me the {cw} of {x}?", "I want to know what {cw} {x} is."],
                    answer="{X} is {c}."),
-    "about": dict(train=["Tell me about {x}.", "What do you know about {x}?", "Say something about {x}.", "Tell me something about {x}.", "Talk about {x}.", "Do you know something about {x}?", "Tell me more about {x}."],
+    "about": dict(train=["Tell me about {x}.", "What do you know about {x}?", "Say something about {x}.", "Tell me something about {x}.", "Talk about {x}.", "Do you know something about {x}?", "Tell me more about {x}.", "Can you say something about {x}?", "I want to hear about {x}.", "So what about {x}?"],
                   held_out=["Can you tell me about {x}?", "I want to know about {x}.", "So tell me about {x}."],
                   answer="{X} is {g}. {sentence}"),
-    "can": dict(train=["What can {x} do?", "What can you say {x} can do?", "Tell me what {x} can do.", "What is {x} good for?", "Do you know what {x} can do?", "So what can {x} do?"],
+    "can": dict(train=["What can {x} do?", "What can you say {x} can do?", "Tell me what {x} can do.", "What is {x} good for?", "Do you know what {x} can do?", "So what can {x} do?", "Can you say what {x} can do?", "I want to know: what can {x} do?"],
                 held_out=["Can you tell me what {x} can do?", "I want to know what {x} can do.", "Say what {x} can do."],
                 answer="{Can}."),
-    "why": dict(train=["Why can {can_tail}?", "Tell me why {can}.", "Why is it that {can}?", "Do you know why {can}?", "Explain why {can}."],
+    "why": dict(train=["Why can {can_tail}?", "Tell me why {can}.", "Why is it that {can}?", "Do you know why {can}?", "Explain why {can}.", "Can you say why {can}?", "I want to know: why is it that {can}?"],
                 held_out=["Can you tell me why {can}?", "I want to know why {can}.", "Say why {can}."],
                 answer="{Can} because {reason}."),
-    "isa_yn": dict(train=["Is {x} {h}?", "Is it true that {x} is {h}?", "Do you think {x} is {h}?", "{x} is {h}, right?", "Tell me, is {x} {h}?"],
+    "isa_yn": dict(train=["Is {x} {h}?", "Is it true that {x} is {h}?", "Do you think {x} is {h}?", "{x} is {h}, right?", "Tell me, is {x} {h}?", "Would you say {x} is {h}?"],
                    held_out=["Would you say that {x} is {h}?", "So is {x} {h}?", "Do you think that {x} is {h}?"],
                    yes="Yes, {x} is {g}.", no="No, {x} is {g}."),
-    "colour_yn": dict(train=["Is {x} {d}?", "Is it true that {x} is {d}?", "Do you think {x} is {d}?", "{x} is {d}, right?", "Tell me, is {x} {d}?"],
+    "colour_yn": dict(train=["Is {x} {d}?", "Is it true that {x} is {d}?", "Do you think {x} is {d}?", "{x} is {d}, right?", "Tell me, is {x} {d}?", "Would you say {x} is {d}?"],
                       held_out=["Would you say that {x} is {d}?", "So is {x} {d}?", "Do you think that {x} is {d}?"],
                       yes="Yes, {x} is {c}.", no="No, {x} is {c}."),
-    "can_yn": dict(train=["Can {other_tail}?", "Is it true that {other}?", "Do you think {other}?", "{other}, right?", "Tell me, can {other_tail}?"],
+    "can_yn": dict(train=["Can {other_tail}?", "Is it true that {other}?", "Do you think {other}?", "{other}, right?", "Tell me, can {other_tail}?", "Would you say {other}?"],
                    held_out=["Would you say that {other}?", "So can {other_tail}?", "Do you think that {other}?"],
                    yes="Yes, {can}.", no="No, {can}."),
-    "bigger": dict(train=["Which is bigger, {x} or {y}?", "What is bigger, {x} or {y}?", "Is {x} or {y} bigger?", "Tell me which is bigger, {x} or {y}.", "{x} or {y}: which is bigger?"],
+    "bigger": dict(train=["Which is bigger, {x} or {y}?", "What is bigger, {x} or {y}?", "Is {x} or {y} bigger?", "Tell me which is bigger, {x} or {y}.", "{x} or {y}: which is bigger?", "Which thing is bigger, {x} or {y}?", "Do you know what is bigger, {x} or {y}?"],
                    held_out=["Which one is bigger, {x} or {y}?", "Do you know which is bigger, {x} or {y}?"],
                    answer="{Big} is bigger than {small}."),
-    "smaller": dict(train=["Which is smaller, {x} or {y}?", "What is smaller, {x} or {y}?", "Is {x} or {y} smaller?", "Tell me which is smaller, {x} or {y}.", "{x} or {y}: which is smaller?"],
+    "smaller": dict(train=["Which is smaller, {x} or {y}?", "What is smaller, {x} or {y}?", "Is {x} or {y} smaller?", "Tell me which is smaller, {x} or {y}.", "{x} or {y}: which is smaller?", "Which thing is smaller, {x} or {y}?", "Do you know what is smaller, {x} or {y}?"],
                     held_out=["Which one is smaller, {x} or {y}?", "Do you know which is smaller, {x} or {y}?"],
                     answer="{Small} is smaller than {big}."),
     "bigger_yn": dict(train=["Is {x} bigger than {y}?", "Is it true that {x} is bigger than {y}?", "Do you think {x} is bigger than {y}?"],
@@ -48,11 +48,11 @@ FACTS = {
     "choose": dict(train=["Which is {h}, {x} or {y}?", "What is {h}, {x} or {y}?", "Is {x} or {y} {h}?", "Tell me which is {h}, {x} or {y}.", "{x} or {y}: which is {h}?"],
                    held_out=["Which one is {h}, {x} or {y}?", "Do you know which is {h}, {x} or {y}?"],
                    answer="{Z} is {h}."),
-    "sentence": dict(train=["Write a sentence with {xn}.", "Write a sentence about {x}.", "Make a sentence with {xn}.", "Write one sentence with {xn}.", "Use {xn} in a sentence.", "Give me a sentence with {xn}."],
+    "sentence": dict(train=["Write a sentence with {xn}.", "Write a sentence about {x}.", "Make a sentence with {xn}.", "Write one sentence with {xn}.", "Use {xn} in a sentence.", "Give me a sentence with {xn}.", "Can you make a sentence with {xn}?", "Write me a sentence about {x}."],
                      held_out=["Write me a sentence with {xn}.", "Can you write a sentence with {xn}?", "Make a sentence about {x}."],
                      answer="The {xn} {said}"),
 }
-FACT_WEIGHTS = dict(isa=.09, colour=.11, about=.15, can=.07, why=.07, isa_yn=.10, colour_yn=.10, can_yn=.09, bigger=.06, smaller=.04, bigger_yn=.04, choose=.03, sentence=.07)
+FACT_WEIGHTS = dict(isa=.08, colour=.09, about=.16, can=.07, why=.07, isa_yn=.10, colour_yn=.10, can_yn=.09, bigger=.06, smaller=.04, bigger_yn=.04, choose=.03, sentence=.09)
 YES_NO = ("isa_yn", "colour_yn", "can_yn", "bigger_yn")
 
 # why somebody can do a thing; the group is looked up first, then "any"
@@ -157,7 +157,7 @@ def fact(r, kind=None, held=False, x=None):
 PICTURE = {
     "what": dict(train=["What is this?", "What is in the picture?", "What do you see?", "What can you see?", "What is it?", "Name what you see."],
                  held_out=["What is in this picture?", "Tell me what you see.", "What can be seen?"], answer="{Scene}."),
-    "describe": dict(train=["Describe the picture.", "Describe this.", "Describe what you see.", "Describe it.", "What does the picture show?", "Describe this picture."],
+    "describe": dict(train=["Describe the picture.", "Describe this.", "Describe what you see.", "Describe it.", "What does the picture show?", "Describe this picture.", "Can you describe this?", "Tell me what this picture shows."],
                      held_out=["Can you describe the picture?", "Describe the picture to me.", "What does this picture show?"], answer="{Scene} on a {bg} background."),
     "background": dict(train=["What {cw} is the background?", "Which {cw} is the background?", "What is the {cw} of the background?", "Tell me the {cw} of the background."],
                        held_out=["Which {cw} does the background have?", "Say what {cw} the background is."], answer="The background is {bg}."),
@@ -380,9 +380,9 @@ TALK = [
 ]
 PLACES = ["in the garden", "by the sea", "on a hill", "in the snow", "under a tree", "in the city", "at the lake", "on the beach"]
 ENDS = ["They became friends.", "They laughed all day.", "They shared a cake.", "They danced in the rain.", "They flew to the moon.", "They went home happy.", "They sang a song.", "They fell asleep in the sun."]
-STORY = {"two": dict(train=["Tell me a story about {x} and {y}.", "Write a story about {x} and {y}.", "Tell a story with {x} and {y}.", "Make up a story about {x} and {y}.", "A story about {x} and {y}, please."],
+STORY = {"two": dict(train=["Tell me a story about {x} and {y}.", "Write a story about {x} and {y}.", "Tell a story with {x} and {y}.", "Make up a story about {x} and {y}.", "A story about {x} and {y}, please.", "Can you write a story about {x} and {y}?"],
                      held_out=["Can you tell me a story about {x} and {y}?", "Write me a story about {x} and {y}."]),
-         "one": dict(train=["Tell me a story about {x}.", "Write a story about {x}.", "Tell a story with {x}.", "Make up a story about {x}.", "A story about {x}, please."],
+         "one": dict(train=["Tell me a story about {x}.", "Write a story about {x}.", "Tell a story with {x}.", "Make up a story about {x}.", "A story about {x}, please.", "Can you write a story about {x}?"],
                      held_out=["Can you tell me a story about {x}?", "Write me a story about {x}."])}
 STORY_RULE = "{X} met {y} {place of x}.\n{end of y}"
 
@@ -404,7 +404,7 @@ def story(r, x=None, y=None, held=False):
     return q, f"{cap(a(x))} met {a(y)} {PLACES[INDEX[x] % 8]}.\n{ENDS[INDEX[y] % 8]}", "story", f"{x} and {y}."
 
 
-LIST = dict(train=["Name three {gs}.", "Tell me three {gs}.", "Give me three {gs}.", "List three {gs}."], held_out=["Can you name three {gs}?", "Say three {gs}."])
+LIST = dict(train=["Name three {gs}.", "Tell me three {gs}.", "Give me three {gs}.", "List three {gs}.", "Can you tell me three {gs}?"], held_out=["Can you name three {gs}?", "Say three {gs}."])
 
 
 def list_group(r, held=False):
