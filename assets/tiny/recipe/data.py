@@ -101,10 +101,10 @@ def mask_steps(r, ids, w):
     out, tgt = mask_text(r, ids, w, full=0.3, low=0.05, key=0.1)
     for i in range(len(ids)):
         u = r.random()
-        if u >= 0.6:
+        if u >= 0.7:
             continue
         pos = np.flatnonzero(w[i] > 0)
-        if u < 0.35:
+        if u < 0.5:
             m, on = [], False
             for j in pos:
                 t = ids[i, j]
@@ -408,8 +408,8 @@ def batch_text(r, n):
 
 def batch_sums(r, n):
     """Numbers with steps, one a row and of like size; or direct ones, three a row."""
-    if r.random() < 0.75:
-        size = int(r.choice([0, 1, 2, 3], p=[.15, .08, .39, .38]))
+    if r.random() < 0.85:
+        size = int(r.choice([0, 1, 2, 3], p=[.12, .10, .48, .30]))
         rows = []
         for _ in range(n):
             q, a, th = V.number_item(r, True, size or None, word=True if size == 0 else False)

@@ -124,6 +124,8 @@ def main():
     v = torch.load("work/vq.pt")
     assert v["phase"] == 2 or os.environ.get("ALLOW_PHASE1"), "the decoder's last level is not trained"
     save_file(vq_tensors(v["ema"]), out + "/vq/pytorch_model.safetensors", metadata={"format": "pt"})
+    for f in ("/model.safetensors", "/vq/pytorch_model.safetensors"):
+        os.chmod(out + f, 0o644)
     json.dump({"_class_name": "MAGVITv2", "_diffusers_version": "0.32.2"}, open(out + "/vq/config.json", "w"), indent=1)
     json.dump(dict({"note": "sizes of the tiny picture tokenizer; the decoder has one level more than the encoder: 64-px pictures in, 128-px pictures out"}, **vq.ARCH), open(out + "/vq/architecture.json", "w"), indent=1)
     sp = sys.argv[3] if len(sys.argv) > 3 else "settings.json"

@@ -8,7 +8,7 @@
 set -e
 ICONS=$(realpath "$1"); shift
 cd "$(dirname "$0")"
-PRESET=cpu MINUTES=150 OUT=..
+PRESET=cpu MINUTES=240 OUT=..
 while [ $# -gt 0 ]; do
   case $1 in
     --preset) PRESET=$2 ;;
