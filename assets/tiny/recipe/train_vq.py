@@ -28,7 +28,7 @@ CYCLE = float(os.environ.get("CYCLE", "0"))
 CKPT = "work/vq.pt"
 NEW = int(os.environ.get("NEW", "0"))       # concepts at the end of the table that were added later: shown more often
 DEV = os.environ.get("DEVICE", "cpu")
-WEIGHTS = dict(one=0.40, beside=0.19, above=0.14, two=0.06, three=0.08, four=0.08, left=0.01, right=0.01, top=0.01, bottom=0.01, none=0.01)
+WEIGHTS = dict(one=0.32, beside=0.17, above=0.13, two=0.05, three=0.07, four=0.07, left=0.03, right=0.03, top=0.03, bottom=0.03, none=0.07)
 st = R.load("work/stickers.npz")
 torch.manual_seed(0)
 net = vq.VQ().to(DEV)
