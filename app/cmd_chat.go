@@ -15,7 +15,7 @@ import (
 const maxPromptBytes = 1 << 20
 
 type chatFlags struct {
-	image  string
+	images []string
 	system string
 }
 
@@ -32,7 +32,10 @@ prompt a line and keeps the conversation until the input ends.
 		setup: func(c *call) {
 			f := &chatFlags{}
 			c.own = f
-			c.fs.StringVar(&f.image, "image", "", "picture `FILE` that goes with the prompt")
+			c.fs.Func("image", "picture `FILE` that goes with the prompt; may be given several times where the model reads several", func(v string) error {
+				f.images = append(f.images, v)
+				return nil
+			})
 			c.fs.StringVar(&f.system, "system", "", "`TEXT` of the system message")
 		},
 		run: runChat,
@@ -49,12 +52,16 @@ func runChat(ctx context.Context, c *call) error {
 		history = append(history, engine.Message{Role: "system", Text: f.system})
 	}
 	first := engine.Message{Role: "user"}
-	if f.image != "" {
-		img, err := readPicture(f.image)
+	for i, name := range f.images {
+		img, err := readPicture(name)
 		if err != nil {
 			return err
 		}
-		first.Image = img
+		if i < len(f.images)-1 { // without words it belongs to the next message
+			history = append(history, engine.Message{Role: "user", Image: img})
+		} else {
+			first.Image = img
+		}
 	}
 	if len(c.args) == 1 {
 		text, err := c.prompt(c.args[0])

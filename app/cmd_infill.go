@@ -23,7 +23,9 @@ are then completed together, each from what is known of both.
 
   unmask infill "A robot is a ___. It is made of ___{3}."
   unmask infill --image sticker.png --mask half.png "a ___ and a dog on a blue background" -o both.png
-  unmask infill --draw "three ___ on a pink background"`,
+  unmask infill --draw "three ___ on a pink background"
+
+Models that do not chat (MDLM, BD3-LM, DiffusionBERT, Diffusion-LM) go on with a text without holes, for --length tokens.`,
 		task: engine.Infill, takes: takesModel | takesJob | takesOutput | takesJSON | takesTrace,
 		setup: func(c *call) {
 			f := &infillFlags{}
@@ -46,8 +48,8 @@ func runInfill(ctx context.Context, c *call) error {
 		return usagef("--draw and --image: the picture is either imagined or given")
 	case f.mask != "" && f.image == "":
 		return usagef("--mask needs --image")
-	case f.mask == "" && !strings.Contains(text, engine.Hole):
-		return usagef("the text has no hole; write %s where words are missing", engine.Hole)
+	case f.mask == "" && !strings.Contains(text, engine.Hole) && (f.draw || !c.job.has["length"]):
+		return usagef("the text has no hole; write %s where words are missing, or give --length to a model that goes on with texts", engine.Hole)
 	}
 	job := engine.Job{Task: engine.Infill, Messages: []engine.Message{{Role: "user", Text: text}}}
 	if !f.draw && f.image == "" {

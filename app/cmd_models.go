@@ -11,17 +11,51 @@ import (
 
 func cmdModels() *command {
 	return &command{
-		name: "models", args: "[DIR...]", short: "describe the embedded model, or checkpoints in folders",
-		long: `Loads each model and prints what it is, what it can do, its defaults and its presets.
+		name: "models", args: "[DIR... | list | add PATH... | remove MODEL | default TASK [MODEL] | get]",
+		short: "describe models, and keep the list that the window shows",
+		long: `With folders, or none for the embedded model, loads each model and prints what it is, what it can do,
+its defaults and its presets.
+
+list shows the models that are known: family, size, type on disk, memory as f32, bf16, 8 and 4 bits against
+what is free, licence, and what may be wrong. Nothing is loaded.
+add puts folders, or files of them, on the list; --copy or --move first brings the files into the data
+folder, and --adapter lays PEFT adapters over the model. Without --copy and --move no file is touched.
+remove takes a model off the list, by path or name, and leaves its files.
+default TASK MODEL has commands and panes of a task take a model; "built-in" is the embedded one, and
+without a model the task takes what is loaded again.
+get lists the names under which each family is published.
 
   unmask models
-  unmask models ~/models/LLaDA-8B-Instruct --json`,
+  unmask models ~/models/LLaDA-8B-Instruct --json
+  unmask models add ~/models/LLaDA-8B-Instruct
+  unmask models list
+  unmask models default chat LLaDA-8B-Instruct`,
 		takes: takesModel | takesJSON,
-		run:   runModels,
+		setup: func(c *call) {
+			f := &modelsFlags{}
+			c.own = f
+			c.fs.BoolVar(&f.copy, "copy", false, "add: copy the files into the data folder")
+			c.fs.BoolVar(&f.move, "move", false, "add: move the files into the data folder")
+			c.fs.Func("adapter", "`DIR`: add: a PEFT adapter over the model; may be given several times", func(v string) error {
+				f.adapters = append(f.adapters, v)
+				return nil
+			})
+		},
+		run: runModels,
 	}
 }
 
 func runModels(ctx context.Context, c *call) error {
+	if len(c.args) > 0 {
+		for _, v := range modelVerbs {
+			if c.args[0] == v.name {
+				return v.run(ctx, c, c.args[1:])
+			}
+		}
+	}
+	if f := c.own.(*modelsFlags); f.copy || f.move || len(f.adapters) > 0 {
+		return usagef("--copy, --move and --adapter go with models add")
+	}
 	dirs := c.args
 	if len(dirs) == 0 {
 		dirs = []string{c.cfg.Model}

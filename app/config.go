@@ -19,15 +19,16 @@ import (
 // Config holds the settings of the program that are not part of a job. Sources, later ones win: [defaults], the JSON file,
 // the environment, flags. Packages get values out of it, never the Config.
 type Config struct {
-	Model    string // folder of a checkpoint; "" is the embedded model
-	DType    string // arithmetic: "f32", "bf16", "i8", "i4"; "" is the fastest that the machine has
-	Threads  int    // worker threads of the CPU backend, [0, maxThreads]; 0 is every core
-	Device   string // "cpu": in this process; "worker": in a process of its own; else the command of a worker elsewhere
-	Kernels  string // "portable", "avx2", "avx512", "avx512bf16", "amx", "neon"; "" is the best that the CPU has
-	DataDir  string // history, pictures and samples
-	LogLevel string // "debug", "info", "warn", "error"
-	GL       string // "auto" or "software", how the window and the denoising view are drawn
-	Demo     bool   // what `unmask gui` does where no window can open: true makes the sample session
+	Model    string   // folder of a checkpoint; "" is the embedded model
+	Adapters []string // folders of PEFT adapters over Model; the list of models gives them
+	DType    string   // arithmetic: "f32", "bf16", "i8", "i4"; "" is the fastest that the machine has
+	Threads  int      // worker threads of the CPU backend, [0, maxThreads]; 0 is every core
+	Device   string   // "cpu": in this process; "worker": in a process of its own; else a login, or the command of a worker elsewhere
+	Kernels  string   // "portable", "avx2", "avx512", "avx512bf16", "amx", "neon"; "" is the best that the CPU has
+	DataDir  string   // history, pictures and samples
+	LogLevel string   // "debug", "info", "warn", "error"
+	GL       string   // "auto" or "software", how the window and the denoising view are drawn
+	Demo     bool     // what `unmask gui` does where no window can open: true makes the sample session
 
 	File   string            // configuration file that was looked for; it need not exist
 	Origin map[string]string // where each setting that is not the default came from, by key
@@ -61,7 +62,7 @@ var settings = []setting{
 		func(c *Config, v string) error { return setInt(&c.Threads, v) }, func(c *Config) string { return strconv.Itoa(c.Threads) }},
 	{"kernels", "UNMASK_CPU", "SET", "portable, avx2, avx512, avx512bf16, amx or neon (default: the best that the CPU has)",
 		func(c *Config, v string) error { c.Kernels = v; return nil }, func(c *Config) string { return c.Kernels }},
-	{"device", "UNMASK_DEVICE", "WHERE", "cpu; worker: in a process of its own; or a command that reaches one, as \"ssh host unmask-engined\" (default cpu)",
+	{"device", "UNMASK_DEVICE", "WHERE", "cpu; worker: in a process of its own; user@host: by ssh; or a command that reaches one (default cpu)",
 		func(c *Config, v string) error { c.Device = v; return nil }, func(c *Config) string { return c.Device }},
 	{"data_dir", "UNMASK_DATA", "DIR", "folder of history, pictures and samples",
 		func(c *Config, v string) error { c.DataDir = v; return nil }, func(c *Config) string { return c.DataDir }},
@@ -229,8 +230,8 @@ func (c *Config) Validate() error {
 	if c.Threads < 0 || c.Threads > maxThreads {
 		problems = append(problems, fmt.Errorf("%s: %d is outside [0, %d]", c.where("threads"), c.Threads, maxThreads))
 	}
-	if len(strings.Fields(c.Device)) == 0 {
-		problems = append(problems, fmt.Errorf("%s: is empty", c.where("device")))
+	if _, err := deviceCommand(c.Device); err != nil {
+		problems = append(problems, fmt.Errorf("%s: %w", c.where("device"), err))
 	}
 	if c.DataDir == "" {
 		problems = append(problems, fmt.Errorf("%s: is empty", c.where("data_dir")))

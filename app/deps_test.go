@@ -44,13 +44,14 @@ const imports = `
 	ui/glview, ui/theme < ui/glview/panel
 	ui/theme, ui/flow, ui/state < ui/widgets
 	ui/widgets, ui/glview/panel < ui/parts
-	ui/parts < ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/large
-	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/large < ui
+	ui/parts < ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/models, ui/large
+	ui/chat, ui/imagepad, ui/inpaint, ui/compare, ui/library, ui/models, ui/large < ui
 
 	engine < app/flat, app/history/column
 	engine, x/image < app/evalset
+	ui/state < app/shelf
 	ui/state, app/history/column, sqlite < app/history
-	assets, app/locale, app/flat, app/evalset, app/history, engine/local, engine/remote, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
+	assets, app/locale, app/flat, app/evalset, app/history, app/shelf, engine/local, engine/remote, engine/verify, ui, ui/export, ui/glview, ui/glview/glprobe, x/image, x/sys < app
 	assets, engine/local, engine/remote < app/engined
 
 	# For tests only: nothing above may import these.

@@ -64,6 +64,7 @@ type model struct {
 
 // load opens the session that the configuration asks for and loads its model.
 func (c *call) load(ctx context.Context) (*model, error) {
+	c.given(c.cmd.task)
 	s, err := openSession(c.cfg, c.log)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func (c *call) window(ctx context.Context, mode windowMode) error {
 	if err := useMode(mode); err != nil {
 		return err
 	}
-	session, err := openSession(c.cfg, c.log)
+	session, err := openDevices(c.cfg, c.log)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (c *call) window(ctx context.Context, mode windowMode) error {
 		c.giveUp(ctx, fmt.Sprintf("none came within %s", windowTimeout))
 	})
 	cfg := ui.Config{
-		Session: session, History: kept, Ref: c.cfg.ref(), Log: c.log, Version: version,
+		Session: session, Devices: session, Listen: session.listen, Models: c.shelf(), History: kept, Ref: c.cfg.ref(), Log: c.log, Version: version,
 		Notice: kept.Notice(), Software: c.cfg.GL == "software", Encode: encodeRecord,
 		Starting: func() {
 			if mode.info.API == glprobe.EGL {

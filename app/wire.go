@@ -29,12 +29,12 @@ var openSession = func(cfg Config, log *slog.Logger) (engine.Session, error) {
 	if cfg.Device == deviceCPU {
 		return here, nil
 	}
-	return openWorker(cfg, log, here)
+	return openWorker(cfg, log, here, func(text string) { log.Warn(text) })
 }
 
 // ref names the model of the configuration.
 func (c *Config) ref() engine.ModelRef {
-	return engine.ModelRef{Path: c.Model, DType: c.DType, Threads: c.Threads}
+	return engine.ModelRef{Path: c.Model, Adapters: c.Adapters, DType: c.DType, Threads: c.Threads}
 }
 
 // backend makes the arithmetic that the configuration asks for.

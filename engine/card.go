@@ -16,7 +16,7 @@ type Card struct {
 	Spec    Spec   `json:"spec"`              // as far as it is known; Hash, Device and DType are not
 	// Need is the memory in bytes that the weights take by arithmetic: "f32", "bf16", "i8", "i4".
 	Need map[string]int64 `json:"need"`
-	// Work is the memory for keys, values and activations of a run over Spec.MaxLen positions, at most 4096.
+	// Work is the memory for keys, values and activations of a run over Spec.MaxLen positions, at most 2048.
 	Work   int64   `json:"work"`
 	Doubts []Doubt `json:"doubts,omitempty"`
 }

@@ -41,9 +41,21 @@ func (c *modelChip) MinSize() fyne.Size { return fyne.NewSize(c.box.MinSize().Wi
 // CreateRenderer implements [fyne.Widget].
 func (c *modelChip) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(c.box) }
 
-func (c *modelChip) apply(m state.Model) {
+func (c *modelChip) apply(st *state.State) {
+	m := st.Model
 	c.model = m
 	switch {
+	case m.Loaded && st.Load.On:
+		c.dot.SetFill(fynetheme.ColorNameWarning)
+		c.name.Set(m.Spec.Name)
+		c.device.Set("loading another")
+		if st.Load.Total > 0 {
+			c.device.Set(fmt.Sprintf("next %d %%", 100*st.Load.Done/st.Load.Total))
+		}
+	case m.Idle:
+		c.dot.SetFill(fynetheme.ColorNameDisabled)
+		c.name.Set("No model")
+		c.device.Set("not loaded")
 	case m.Err != nil:
 		c.dot.SetFill(fynetheme.ColorNameError)
 		c.name.Set("No model")
@@ -88,9 +100,12 @@ func (c *modelChip) Tapped(*fyne.PointEvent) {
 			facts = append(facts, [2]string{"hash", sp.Hash[:12]})
 		}
 		rows = append(rows, factRows(facts)...)
+	case m.Idle:
+		rows = append(rows, parts.Soft("It is loaded again by the next run, or in Models.").Wrapped())
 	default:
 		rows = append(rows, parts.Soft(fmt.Sprintf("%s of %s", figures.Bytes(m.Done), figures.Bytes(m.Total))))
 	}
+	rows = append(rows, parts.NewButton(parts.Normal, "All models  Ctrl+6", fynetheme.StorageIcon(), func() { pop.Hide(); c.w.Dispatch(state.ShowPane{Pane: state.PaneModels}) }))
 	body := parts.Fixed(320, 0, parts.VStack(8, 12, 10, rows...))
 	pop = widget.NewPopUp(body, c.w.win.Canvas())
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(c)

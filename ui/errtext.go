@@ -37,9 +37,12 @@ func explain(err error) state.Trouble {
 		path        *fs.PathError
 	)
 	var told notice
+	var said state.EngineNotice
 	switch {
 	case errors.As(err, &told):
 		return state.Trouble{Title: "About the history", Meaning: string(told)}
+	case errors.As(err, &said):
+		return state.Trouble{Title: "About the engine", Meaning: string(said)}
 	case errors.Is(err, context.Canceled):
 		return state.Trouble{Title: "Stopped", Meaning: "What was unmasked until then is kept."}
 	case errors.Is(err, engine.ErrNoModel):

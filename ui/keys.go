@@ -31,7 +31,7 @@ func short(m fyne.KeyModifier, keys ...fyne.KeyName) (out []desktop.CustomShortc
 
 // bindings are the window's shortcuts in the order of Help.
 var bindings = []binding{
-	{"Ctrl+1 … 5", "Chat, Canvas, Inpaint, Compare, Library", short(ctrl, fyne.Key1, fyne.Key2, fyne.Key3, fyne.Key4, fyne.Key5), func(w *Window, i int) {
+	{"Ctrl+1 … 6", "Chat, Canvas, Inpaint, Compare, Library, Models", short(ctrl, fyne.Key1, fyne.Key2, fyne.Key3, fyne.Key4, fyne.Key5, fyne.Key6), func(w *Window, i int) {
 		if i < len(Panes) {
 			w.Dispatch(state.ShowPane{Pane: Panes[i].Pane})
 		}
@@ -54,7 +54,7 @@ var paneKeys = append(
 var letters = [][2]string{
 	{"Space", "play, pause"}, {"Left, Right", "a step back, on"}, {"Shift+Left, Right", "10 steps back, on"}, {"Home, End", "first, last step"},
 	{"comma, full stop", "slower, faster"}, {"L", "follow the run"}, {"Esc", "close what is open, else stop the run"}, {"F1", "this help"}, {"F11", "large canvas"},
-	{"1 … 5", "tokens, picture, confidence, order, entropy"}, {"Ctrl+F", "search the sessions"}, {"Ctrl+O, Ctrl+S", "open a picture, save the picture"},
+	{"1 … 5", "tokens, picture, confidence, order, entropy"}, {"Ctrl+F", "search the sessions"}, {"Ctrl+O, Ctrl+S", "open a picture (Models: a folder), save the picture"},
 	{"B E R O", "Inpaint: brush, eraser, rectangle, lasso"}, {"X", "Inpaint: brush and eraser swap"}, {"[ ]", "Inpaint: size of the brush"},
 	{"I, G, Delete", "Inpaint: invert, snap to tokens, clear the mask"}, {"Ctrl+Z, Ctrl+Shift+Z", "undo, redo"}, {"W", "Inpaint: before and after"},
 	{"D", "Compare: differences on, off"}, {"Ctrl+D", "Compare: copy the table"}, {"Tab, Shift+Tab", "next, previous control"},

@@ -8,6 +8,7 @@ import (
 	"unmask/ui/imagepad"
 	"unmask/ui/inpaint"
 	"unmask/ui/library"
+	"unmask/ui/models"
 	"unmask/ui/parts"
 	"unmask/ui/state"
 )
@@ -48,4 +49,5 @@ var Panes = []PaneRow{
 	{state.PaneInpaint, "Inpaint", "Ctrl+3", "pane-inpaint", func(env parts.Env) Pane { return inpaint.New(env) }},
 	{state.PaneCompare, "Compare", "Ctrl+4", "pane-compare", func(env parts.Env) Pane { return compare.New(env) }},
 	{state.PaneLibrary, "Library", "Ctrl+5", "", func(env parts.Env) Pane { return library.New(env) }},
+	{state.PaneModels, "Models", "Ctrl+6", "", func(env parts.Env) Pane { return models.New(env) }},
 }

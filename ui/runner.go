@@ -39,6 +39,12 @@ type Runner struct {
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 
+	shelf   state.Shelf   // nil: there is no list of models
+	devices state.Devices // nil: there is no choice
+	loads   onlyOne
+	imports onlyOne
+	looks   chan func(context.Context) // for the looker
+
 	mu     sync.Mutex
 	stops  map[string]context.CancelFunc // runs under way
 	todo   []func(context.Context)       // for the keeper
@@ -48,10 +54,11 @@ type Runner struct {
 
 // newRunner starts the keeper goroutine; Close waits for it.
 func newRunner(s engine.Session, h state.History, ref engine.ModelRef, box *mailbox, log *slog.Logger) *Runner {
-	r := &Runner{session: s, history: h, ref: ref, box: box, log: log, stops: map[string]context.CancelFunc{}, wake: make(chan struct{}, 1)}
+	r := &Runner{session: s, history: h, ref: ref, box: box, log: log, looks: make(chan func(context.Context), 4096), stops: map[string]context.CancelFunc{}, wake: make(chan struct{}, 1)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.wait.Add(1) // Close waits
+	r.wait.Add(2) // Close waits
 	go r.keeper()
+	go r.looker()
 	return r
 }
 
@@ -115,8 +122,25 @@ func (r *Runner) kept(err error) {
 func (r *Runner) Do(c state.Cmd) {
 	switch c := c.(type) {
 	case state.LoadModel:
+		ctx := r.loads.begin(r.ctx)
 		r.wait.Add(1) // Close waits
-		go r.load()
+		go r.load(ctx, c)
+	case state.StopLoading:
+		r.loads.stop()
+	case state.TryDevice:
+		r.wait.Add(1) // Close waits
+		go r.tryDevice(c.Name)
+	case state.FreeModel:
+		r.wait.Add(1) // Close waits
+		go r.free()
+	case state.BringModel:
+		ctx := r.imports.begin(r.ctx)
+		r.wait.Add(1) // Close waits
+		go r.bring(ctx, c)
+	case state.StopBringing:
+		r.imports.stop()
+	case state.ReadShelf, state.KeepShelf, state.Locate, state.DescribeModel:
+		r.look(func(ctx context.Context) { r.shelve(ctx, c) })
 	case state.StartRun:
 		r.start(c.Run)
 	case state.StopRun:
@@ -133,25 +157,6 @@ func (r *Runner) Do(c state.Cmd) {
 		time.AfterFunc(toastTime, func() { r.post(state.ToastOver{ID: c.ID}) })
 	default:
 		r.later(func(ctx context.Context) { r.keep(ctx, c) })
-	}
-}
-
-func (r *Runner) load() {
-	defer r.wait.Done()
-	var last time.Time
-	spec, err := r.session.Load(r.ctx, r.ref, func(done, total int64) {
-		if now := time.Now(); now.Sub(last) > 100*time.Millisecond {
-			last = now
-			r.post(state.Loading{Done: done, Total: total})
-		}
-	})
-	switch {
-	case r.ctx.Err() != nil:
-	case err != nil:
-		r.log.Error("load", "err", err)
-		r.post(state.LoadFailed{Err: err})
-	default:
-		r.post(state.Loaded{Spec: spec})
 	}
 }
 
@@ -277,7 +282,7 @@ func (r *Runner) restore(ctx context.Context) {
 		r.log.Warn("settings of the last start are not readable", "err", err)
 		r.post(state.NotKept{Err: err})
 	}
-	r.post(state.Restored{Values: v})
+	r.post(state.Restored{Values: v, Given: r.ref.Path})
 }
 
 func (r *Runner) list(ctx context.Context, p state.Pane, query string) {

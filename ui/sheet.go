@@ -92,7 +92,7 @@ func (s *sheet) makeLimits() {
 }
 
 func (s *sheet) apply(st *state.State) {
-	show(s.box, st.Sheet && !st.Welcome && st.Pane != state.PaneLibrary)
+	show(s.box, st.Sheet && !st.Welcome && st.Pane != state.PaneLibrary && st.Pane != state.PaneModels)
 	if !s.box.Visible() {
 		return
 	}

@@ -83,7 +83,7 @@ func newShell(w *Window) *shell {
 		}
 		s.bars = append(s.bars, b)
 		var tl *widgets.Timeline
-		if row.Pane != state.PaneLibrary {
+		if row.Pane != state.PaneLibrary && row.Pane != state.PaneModels {
 			tl = s.newLine(i)
 		}
 		s.lines = append(s.lines, tl)
@@ -127,6 +127,9 @@ func newShell(w *Window) *shell {
 
 func (r PaneRow) icon() fyne.Resource {
 	if r.Icon == "" {
+		if r.Pane == state.PaneModels {
+			return fynetheme.StorageIcon()
+		}
 		return fynetheme.GridIcon()
 	}
 	return theme.Icon(r.Icon)
@@ -239,7 +242,7 @@ func (s *shell) apply(st *state.State) {
 	show(s.history, st.Pane == state.PaneInpaint || st.Pane == state.PaneCompare || st.Pane == state.PaneChat)
 	show(s.welcome.content, st.Welcome)
 	s.welcome.apply(st)
-	s.chip.apply(st.Model)
+	s.chip.apply(st)
 	s.toast.set(st.Toast)
 	if st.Notice != nil {
 		s.banner.ShowTrouble(Explain(st.Notice))
@@ -369,6 +372,10 @@ func (s *shell) dropped(_ fyne.Position, uris []fyne.URI) {
 	pane := s.w.store.now.Pane
 	if pane != state.PaneChat {
 		pane = state.PaneInpaint
+	}
+	if paths := modelPaths(uris); len(paths) > 0 {
+		s.w.Dispatch(state.AddModels{Paths: paths})
+		return
 	}
 	pic, err := parts.ReadPicture(uris[0])
 	if err != nil {

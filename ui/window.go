@@ -23,6 +23,13 @@ type Config struct {
 	Session engine.Session  // nothing is loaded yet; the window closes it
 	History state.History   // the window closes it
 	Ref     engine.ModelRef // what to load
+	// Models, when not nil, keeps the list of models and looks at their files.
+	Models state.Shelf
+	// Devices, when not nil, chooses where models run.
+	Devices state.Devices
+	// Listen, when not nil, is called once with a function that shows a sentence of the engine; it may be called from any
+	// goroutine.
+	Listen  func(say func(text string))
 	Log     *slog.Logger
 	Version string // of the program, for Help
 	// Trace, when not nil, gets a line for everything that tests wait for: "READY", "PANE chat", "STEP 12/32". It is called
@@ -88,6 +95,13 @@ type Window struct {
 func newWindow(a fyne.App, cfg Config) *Window {
 	w := &Window{app: a, cfg: cfg, box: newMailbox(), start: time.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	w.runner = newRunner(cfg.Session, cfg.History, cfg.Ref, w.box, cfg.Log)
+	w.runner.shelf, w.runner.devices = cfg.Models, cfg.Devices
+	if cfg.Devices != nil {
+		w.box.put(letter{msg: state.DeviceTried{Name: cfg.Devices.Now()}})
+	}
+	if cfg.Listen != nil {
+		cfg.Listen(func(text string) { w.box.put(letter{msg: state.Said{Text: text}}) })
+	}
 	w.store = newStore(w.box, w.runner.Do, cfg.Log)
 	w.trace = tracer{line: cfg.Trace}
 	a.Settings().SetTheme(theme.Theme{})

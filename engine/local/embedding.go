@@ -32,7 +32,10 @@ func openEmbedding(ctx context.Context, set *weights.Set, be tensor.Backend, pro
 		progress(set.Bytes(), set.Bytes())
 	}
 	m := &model{words: net, backend: be, spec: net.Spec()}
-	m.spec.Name, m.spec.Hash, m.spec.Device = filepath.Base(set.Path()), set.Hash(), be.Device().Name
+	m.spec.Name, m.spec.Device = filepath.Base(set.Path()), be.Device().Name
+	if be.Device().Kind != tensor.Nothing {
+		m.spec.Hash = set.Hash()
+	}
 	if m.tok, err = token.OpenWords(set); err != nil {
 		return nil, err
 	}

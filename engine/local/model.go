@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"path/filepath"
 	"strings"
 
 	"unmask/engine"
@@ -21,6 +22,7 @@ type model struct {
 	denoiser engine.Denoiser
 	words    *difflm.Model  // in place of denoiser, where embeddings are denoised
 	canvas   *canvasModel   // the denoiser's, where canvases of noise are denoised; nil: masks are
+	told     bool           // a world.json says what the model knows
 	freq     []float64      // of words, for the spindle
 	anchor   []engine.Token // one word to stand before that whose text is asked for, where words are joined by blanks
 	close    func() error
@@ -42,18 +44,7 @@ type imageTokenizer interface {
 
 // open loads the checkpoint that ref names.
 func (s *Session) open(ctx context.Context, ref engine.ModelRef, progress func(done, total int64)) (_ *model, err error) {
-	var set *weights.Set
-	if len(ref.Adapters) > 0 && ref.Path != "" {
-		set, err = weights.OpenAdapted(ref.Path, ref.Adapters...)
-	} else if len(ref.Adapters) > 0 {
-		err = &engine.UnsupportedError{What: "an adapter over the embedded model", Have: "adapters over a model in a folder"}
-	} else if ref.Path != "" {
-		set, err = weights.OpenDir(ref.Path)
-	} else if s.config.Embedded == nil {
-		err = engine.ErrNoModel
-	} else {
-		set, err = weights.OpenFS(s.config.Embedded)
-	}
+	set, err := openSet(s.config.Embedded, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -82,34 +73,39 @@ func (s *Session) open(ctx context.Context, ref engine.ModelRef, progress func(d
 	if err != nil {
 		return nil, err
 	}
-	m := &model{denoiser: net, backend: be, spec: net.Spec(), close: func() error { return errors.Join(net.Close(), be.Close()) }}
-	if net.Image != nil {
-		m.image = net.Image
+	m := around(net, be)
+	m.close = func() error { return errors.Join(net.Close(), be.Close()) }
+	err = m.describe(set)
+	m.nameAdapters(ref)
+	if err == nil && ref.Path != "" && !m.told { // one with a world of its own knows nothing else
+		var doubts []engine.Doubt
+		doubts, err = m.doubtRuns(ctx)
+		m.spec.Doubts = append(m.spec.Doubts, doubts...)
 	}
-	m.canvas = canvasOf(net)
-	if err := m.describe(set); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, net.Close())
 	}
 	return m, nil
 }
 
-// fits compares what the weights will take at least with the memory that is free.
-func fits(set *weights.Set, d tensor.Device, ref engine.ModelRef) error {
-	need := set.Bytes()
-	if ref.DType == "f32" {
-		need = 0
-		for _, n := range set.Names() {
-			t, err := set.Tensor(n)
-			if err != nil {
-				return err
-			}
-			need += 4 * int64(t.Len())
-		}
+// nameAdapters names a model with adapters after both.
+func (m *model) nameAdapters(ref engine.ModelRef) {
+	if len(ref.Adapters) == 0 {
+		return
 	}
-	if d.Memory > 0 && need > d.Memory {
-		return &engine.MemoryError{What: "the model in " + set.Path(), Need: need, Have: d.Memory}
+	m.spec.Name = filepath.Base(ref.Path)
+	for _, a := range ref.Adapters {
+		m.spec.Name += " + " + filepath.Base(a)
 	}
-	return nil
+}
+
+// around is the model of a network, before its files are read.
+func around(net *models.Model, be tensor.Backend) *model {
+	m := &model{denoiser: net, backend: be, spec: net.Spec(), canvas: canvasOf(net)}
+	if net.Image != nil {
+		m.image = net.Image
+	}
+	return m
 }
 
 // describe completes the model with its tokenizer and what its world.json says.
@@ -138,6 +134,7 @@ func (m *model) describe(set *weights.Set) error {
 	} else if t.ThinkFlag {
 		m.spec.ThinkStyle = "chat template"
 	}
+	m.spec.Doubts = m.doubtFiles()
 	if m.spec.Process == "spindle" {
 		var doubt *engine.Doubt
 		if m.freq, doubt, err = frequencies(set, m.spec.Vocab); err != nil {
@@ -152,6 +149,8 @@ func (m *model) describe(set *weights.Set) error {
 		m.spec.Defaults = defaults(m.spec)
 	}
 	m.spec.Examples = examples(m.spec)
+	_, err = set.File(worldFile)
+	m.told = err == nil
 	return readWorld(set, &m.spec)
 }
 

@@ -125,6 +125,20 @@ func (s *Session) Run(ctx context.Context, job engine.Job) iter.Seq2[engine.Even
 	}
 }
 
+// Unload frees the model. A Run needs a Load first then. It waits for a run under way.
+func (s *Session) Unload(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.model == nil {
+		return nil
+	}
+	err := s.model.close()
+	s.model = nil
+	return err
+}
+
 // Close implements [engine.Session]. It waits for a run under way.
 func (s *Session) Close() error {
 	<-s.turn

@@ -64,14 +64,21 @@ func (m *model) around(job engine.Job) ([][]engine.Token, []image.Image, error) 
 		messages = append([]engine.Message{{Role: "system", Text: token.VisionSystem}}, messages...)
 	}
 	var pictures []image.Image
-	for i := range messages {
-		msg := &messages[i]
+	before := "" // of pictures without words, which belong to the next message
+	kept := messages[:0]
+	for i, msg := range messages {
 		msg.Text = strings.ReplaceAll(msg.Text, token.Picture, "") // written by a person it is no picture
 		if msg.Image != nil {
 			pictures = append(pictures, msg.Image)
-			msg.Text = token.Picture + "\n" + msg.Text
+			before += token.Picture + "\n"
+			if strings.TrimSpace(msg.Text) == "" && msg.Role == "user" && i+1 < len(messages) && messages[i+1].Role == "user" {
+				continue
+			}
 		}
+		msg.Text, before = before+msg.Text, ""
+		kept = append(kept, msg)
 	}
+	messages = kept
 	text, err := m.tok.Template().Render(messages, job.Options.Think)
 	if err != nil {
 		return nil, nil, err

@@ -150,7 +150,10 @@ func Open(ctx context.Context, src *weights.Set, be tensor.Backend, o OpenOption
 
 // identify fills the parts of Spec that say which model it is and how it is held.
 func (m *Model) identify(row *Family, src *weights.Set, b *weights.Binder, as tensor.DType, be tensor.Backend) {
-	m.spec.Name, m.spec.Family, m.spec.Hash = filepath.Base(src.Path()), row.Name, src.Hash()
+	m.spec.Name, m.spec.Family = filepath.Base(src.Path()), row.Name
+	if be.Device().Kind != tensor.Nothing { // which reads no weights
+		m.spec.Hash = src.Hash()
+	}
 	m.spec.Params, m.spec.Bytes = b.Params(), b.Bytes()
 	m.spec.DType, m.spec.Device = as.String(), be.Device().Name
 }
@@ -303,10 +306,7 @@ func arithmetic(name string, src *weights.Set, d tensor.Device) (tensor.DType, e
 	}
 	var elements int64
 	for _, n := range src.Names() {
-		t, err := src.Tensor(n)
-		if err != nil {
-			return 0, err
-		}
+		t, _, _ := src.Stored(n)
 		elements += int64(t.Len())
 	}
 	if src.Bytes() <= 2*elements {

@@ -71,6 +71,13 @@ func New(c Config) *Session {
 	return s
 }
 
+// OnNotice sets who gets the sentences of [Config].Notice. It waits for a run under way.
+func (s *Session) OnNotice(notice func(text string)) {
+	<-s.turn
+	defer s.leave()
+	s.config.Notice = notice
+}
+
 var errClosed = errors.New("the session is closed")
 
 // enter waits for the turn, or for ctx to end.

@@ -121,9 +121,12 @@ type ConvOptions struct {
 	Top, Left, Bottom, Right int // zero padding
 }
 
+// Nothing is the [Device].Kind of a backend that computes nothing and holds nothing but shapes. Weights are not read for it.
+const Nothing = "nothing"
+
 // Device describes where a backend runs.
 type Device struct {
-	Kind    string // "cpu", "cuda"
+	Kind    string // "cpu", "cuda", [Nothing]
 	Name    string // for people
 	Kernels string // "portable", "avx2", "avx512", "avx512bf16", "amx", "neon"
 	Threads int

@@ -167,7 +167,11 @@ func (b *Binder) Split(name string, k int, rows ...int) []tensor.Matrix {
 	lo, held := 0, int64(0)
 	for i, n := range rows {
 		hi := lo + n*k*dt.Size()
-		out[i] = b.be.Pack(t.Data[lo:hi], dt, n, k, b.as)
+		if data := t.Data; data == nil {
+			out[i] = b.be.Pack(nil, dt, n, k, b.as)
+		} else {
+			out[i] = b.be.Pack(data[lo:hi], dt, n, k, b.as)
+		}
 		held += out[i].Bytes()
 		lo = hi
 	}
@@ -198,6 +202,13 @@ func (b *Binder) Host(name string, shape ...int) []float32 {
 	t, _, ok := b.take(name, shape...)
 	if !ok {
 		return nil
+	}
+	if t.Data == nil && t.Len() > 0 {
+		var err error
+		if t, err = b.set.Tensor(name); err != nil {
+			b.note(&b.wrong, err.Error())
+			return nil
+		}
 	}
 	x, err := t.Floats()
 	if err != nil {
@@ -262,7 +273,7 @@ func (b *Binder) take(name string, shape ...int) (Tensor, tensor.DType, bool) {
 		b.note(&b.missing, name)
 		return Tensor{}, 0, false
 	}
-	t, err := b.set.Tensor(name)
+	t, err := b.tensor(name)
 	if err != nil {
 		b.note(&b.wrong, err.Error())
 		return Tensor{}, 0, false
@@ -277,6 +288,18 @@ func (b *Binder) take(name string, shape ...int) (Tensor, tensor.DType, bool) {
 		return Tensor{}, 0, false
 	}
 	return t, dt, true
+}
+
+// tensor is tensor name, or its header alone where the backend holds nothing.
+func (b *Binder) tensor(name string) (Tensor, error) {
+	if b.be.Device().Kind != tensor.Nothing {
+		return b.set.Tensor(name)
+	}
+	t, _, _ := b.set.Stored(name)
+	if _, quantized := b.set.kinds[name]; quantized {
+		t.DType = F32
+	}
+	return t, nil
 }
 
 func (b *Binder) note(list *[]string, problem string) {

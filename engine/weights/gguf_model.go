@@ -117,7 +117,7 @@ func (s *Set) fromGGUF(file string, g *gguf) error {
 			Err: &engine.UnsupportedError{What: fmt.Sprintf("architecture %q", name), Have: "llada, dream"}}
 	}
 	heads := map[string]int{"attn_q": int(g.number(name+".attention.head_count", 0)), "attn_k": int(g.number(name+".attention.head_count_kv", g.number(name+".attention.head_count", 0)))}
-	s.lazy = map[string]func(Tensor) Tensor{}
+	s.lazy, s.kinds = map[string]func(Tensor) Tensor{}, map[string]string{}
 	for _, t := range g.tensors {
 		t := t
 		pattern, block := t.Name, ""
@@ -139,6 +139,9 @@ func (s *Set) fromGGUF(file string, g *gguf) error {
 		t.Name = strings.Replace(arch.names[i][1], ".N.", "."+block+".", 1)
 		if t.quant != nil || n > 0 {
 			q := t.quant
+			if q != nil {
+				s.kinds[t.Name] = q.name
+			}
 			s.lazy[t.Name] = func(x Tensor) Tensor {
 				if q != nil {
 					x = q.tensor(x)

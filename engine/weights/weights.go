@@ -51,6 +51,7 @@ type Set struct {
 	adapters []*Set // laid over this set
 	loras    map[string][]lora
 	lazy     map[string]func(Tensor) Tensor // makes the tensor from what is stored
+	kinds    map[string]string              // names of quantizations
 	files    map[string][]byte              // made from metadata; they hide those of fsys
 
 	once sync.Once
@@ -230,6 +231,27 @@ func (s *Set) Tensor(name string) (Tensor, error) {
 		}
 	}
 	return t, nil
+}
+
+// Stored is the named tensor as it lies in its file, without a copy: its Data is nil, and where it is quantized its DType is the
+// name of the quantization, "Q4_K". An adapter's changes are not in it.
+func (s *Set) Stored(name string) (t Tensor, bytes int64, ok bool) {
+	t, ok = s.tensors[name]
+	bytes = int64(len(t.Data))
+	if k, is := s.kinds[name]; is {
+		t.DType = DType(k)
+	}
+	t.Data = nil
+	return t, bytes, ok
+}
+
+// Files is how many files hold weights of the set, those of adapters among them.
+func (s *Set) Files() int {
+	n := len(s.blobs)
+	for _, a := range s.adapters {
+		n += a.Files()
+	}
+	return n
 }
 
 // File returns the content of a small file beside the weights: config.json, tokenizer.json. Files over [MaxFile] bytes

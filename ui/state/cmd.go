@@ -12,8 +12,12 @@ type Cmd interface{ cmd() }
 
 // Commands to the engine.
 type (
-	// LoadModel loads the model and answers with Loading, then Loaded or LoadFailed.
-	LoadModel struct{}
+	// LoadModel loads the model and answers with Loading, then Loaded or LoadFailed. A nil Ref is that of the command line.
+	// Free frees the model before first.
+	LoadModel struct {
+		Ref  *engine.ModelRef
+		Free bool
+	}
 	// StartRun makes a run and answers with RunBegan and RunEnded. Its events go to ui/run as they come.
 	StartRun struct{ Run Run }
 	// AskModel makes one forward pass of Job and answers with Probed.

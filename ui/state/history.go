@@ -172,7 +172,8 @@ const (
 	PaneInpaint Pane = "inpaint"
 	PaneCompare Pane = "compare"
 	PaneLibrary Pane = "library"
+	PaneModels  Pane = "models"
 )
 
 // Panes lists the panes in the order of the rail.
-var Panes = []Pane{PaneChat, PaneCanvas, PaneInpaint, PaneCompare, PaneLibrary}
+var Panes = []Pane{PaneChat, PaneCanvas, PaneInpaint, PaneCompare, PaneLibrary, PaneModels}

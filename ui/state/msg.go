@@ -202,6 +202,7 @@ type (
 	// Restored brings the settings kept by an earlier start.
 	Restored struct {
 		Values Values
+		Given  string // path of the model that the command line names
 	}
 	// Loading says how many bytes of a model are loaded.
 	Loading struct {

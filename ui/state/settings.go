@@ -97,11 +97,13 @@ func Settings(spec engine.Spec, task engine.Task, o engine.Options) []Setting {
 	picture := isPicture(task)
 	out := []Setting{samplerRow(spec, o)}
 	noise := spec.Mask < 0 // canvases of noise: the process has temperatures of its own, nothing to guide and no masks to count
-	if !noise {
+	own := !noise && spec.Process != "" && o.Sampler == spec.Process
+	if !noise && !own {
 		out = append(out, scheduleRow(o))
 	}
 	for _, n := range numbers {
-		if n.applies == textOnly && picture || n.applies == pictureOnly && !picture || noise && slices.Contains(masksOnly, n.name) {
+		if n.applies == textOnly && picture || n.applies == pictureOnly && !picture || noise && slices.Contains(masksOnly, n.name) ||
+			own && !slices.Contains(ownNumbers[spec.Process], n.name) {
 			continue
 		}
 		s := Setting{Name: n.name, Title: n.title, Doc: n.doc, More: n.more, Min: n.min, Max: n.max, Step: n.step, Value: n.get(&o)}
@@ -114,7 +116,7 @@ func Settings(spec engine.Spec, task engine.Task, o engine.Options) []Setting {
 			out = append(out, paramRow(p, o))
 		}
 	}
-	if !picture && !noise {
+	if !picture && !noise && !own {
 		out = append(out, Setting{
 			Name: "cache", Title: "Reuse", Doc: "Serves keys and values outside the block from memory: faster, not exact.", More: "Fast-dLLM, arXiv:2505.22618; dLLM-Cache, arXiv:2506.06295",
 			Kind: Choose, Choices: reuse(spec), Value: float64(max(0, slices.Index(caches, o.Cache))),
@@ -148,11 +150,16 @@ func upper(spec engine.Spec, task engine.Task, name string, most float64) float6
 		if spec.Image != nil {
 			return math.Min(64, float64(spec.Image.Grid.Cols*spec.Image.Grid.Rows))
 		}
+	case spec.Process != "" && name == "steps":
+		return 2048
 	case spec.MaxLen > 0 && (name == "length" || name == "block" || name == "steps"):
 		return math.Min(most, float64(max(spec.MaxLen/2, 1)))
 	}
 	return most
 }
+
+// ownNumbers are the numbers that a model's own process uses.
+var ownNumbers = map[string][]string{"spindle": {"steps", "length", "temperature"}, "embedding": {"steps"}}
 
 func samplerRow(spec engine.Spec, o engine.Options) Setting {
 	s := Setting{Name: "sampler", Title: "Sampler", Kind: Choose}

@@ -15,6 +15,11 @@ type State struct {
 	Pane    Pane
 	Welcome bool // the first start's page is shown instead of the pane
 	Model   Model
+	Load    Progress // of a model, the one of Model or another
+	Models  Models
+	Device  Device
+	started bool   // what an earlier start wanted is loaded
+	Given   string // path of the model that the command line names
 	Look    Look
 	Panes   map[Pane]PaneState
 	Runs    map[string]Run // known runs by id; jobs keep their pictures
@@ -36,7 +41,9 @@ type State struct {
 // Model is the loaded model, or how far loading is.
 type Model struct {
 	Spec        engine.Spec
+	ID          string // path of what is loaded; "" is the built-in one
 	Loaded      bool
+	Idle        bool  // nothing is loaded and nothing is loading: a run loads it first
 	Done, Total int64 // bytes; Total 0: unknown
 	Err         error // why loading failed
 }
@@ -140,8 +147,11 @@ func (s *State) TaskOf(p Pane) engine.Task {
 		if ps.Draft.Picture != nil {
 			return engine.Describe
 		}
-		if HasHoles(ps.Draft.Text) && (!s.Model.Loaded || s.Model.Spec.Can(engine.Infill)) {
+		switch fills := s.Model.Spec.Can(engine.Infill); {
+		case HasHoles(ps.Draft.Text) && (!s.Model.Loaded || fills):
 			return engine.Infill
+		case s.Model.Loaded && fills && !s.Model.Spec.Can(engine.Chat):
+			return engine.Infill // a model that does not chat goes on with the text
 		}
 		return engine.Chat
 	}

@@ -24,10 +24,13 @@ func updateWindow(s *State, m Msg, f Fresh) []Cmd {
 	case ShowPane:
 		s.Pane, s.Welcome, s.Sheet = m.Pane, false, false
 		cmds := []Cmd{KeepValues{s.Kept()}}
-		if m.Pane == PaneLibrary {
+		switch m.Pane {
+		case PaneLibrary:
 			cmds = append(cmds, ListRuns{s.FindQuery})
+		case PaneModels:
+			cmds = append(cmds, ReadShelf{})
 		}
-		return cmds
+		return append(cmds, s.wanted(f)...)
 	case FindRuns:
 		s.FindQuery = m.Query
 		return []Cmd{ListRuns{m.Query}}
@@ -69,9 +72,15 @@ func updateWindow(s *State, m Msg, f Fresh) []Cmd {
 		}
 		s.setPane(m.Pane, func(p *PaneState) { p.Err = nil })
 	case Restored:
+		s.Given = m.Given
 		return restored(s, m.Values, f)
 	case RetryLoad, Loading, Loaded, LoadFailed:
 		return updateModel(s, m, f)
+	case AddModels, RemoveModel, PutBack, ChooseModel, FindModels, LoadKnown, StopLoad, Unload, SetType, AddAdapter, SwitchAdapter, SetDefault,
+		ImportModel, StopImport, LookAgain, ShelfRead, Located, Described, Unloaded, Importing, Imported:
+		return updateModels(s, m, f)
+	case SetDevice, DeviceTried, Said:
+		return updateDevice(s, m, f)
 	case NotKept:
 		s.Notice = m.Err
 	case NotRead:
@@ -128,7 +137,8 @@ func restored(s *State, v Values, f Fresh) []Cmd {
 	}
 	s.Remember = v.Remember != nil && *v.Remember
 	s.Model.Spec.Hash = v.Model // what Settings were made for; Loaded compares
-	cmds := []Cmd{LoadModel{}}
+	s.Load = Progress{On: true, ID: s.Given, Began: f.Now}
+	cmds := []Cmd{LoadModel{}, ReadShelf{}}
 	for _, p := range Panes {
 		cmds = append(cmds, ListSessions{Pane: p})
 		id := v.Session[p]
@@ -149,21 +159,24 @@ func restored(s *State, v Values, f Fresh) []Cmd {
 func updateModel(s *State, m Msg, f Fresh) []Cmd {
 	switch m := m.(type) {
 	case RetryLoad:
-		s.Model.Err, s.Model.Done, s.Model.Total = nil, 0, 0
-		return []Cmd{LoadModel{}}
+		return loadKnown(s, s.Load.ID, f)
 	case Loading:
+		s.Load.Done, s.Load.Total = m.Done, m.Total
 		s.Model.Done, s.Model.Total = m.Done, m.Total
 	case LoadFailed:
-		s.Model.Err = m.Err
-		for _, id := range s.Queue {
-			forget(s, id)
-		}
-		s.Queue = nil
+		loadFailed(s, m.Err)
 	case Loaded:
 		if s.Model.Spec.Hash != m.Spec.Hash {
 			s.Settings = map[engine.Task]engine.Options{} // made for another model
 		}
-		s.Model = Model{Spec: m.Spec, Loaded: true}
+		s.Model = Model{Spec: m.Spec, Loaded: true, ID: s.Load.ID}
+		s.Load = Progress{ID: s.Load.ID}
+		if s.Models.Read && len(s.Queue) == 0 && !s.Welcome && s.Given == "" && !s.started {
+			s.started = true
+			if cmds := s.wanted(f); cmds != nil {
+				return cmds
+			}
+		}
 		if r := s.Active(); r != nil { // asked for while the model was loading
 			return []Cmd{StartRun{*r}}
 		}

@@ -74,7 +74,7 @@ func enqueue(s *State, p Pane, rs ...Run) []Cmd {
 			ps.Shown = rs[0].ID
 		}
 	})
-	if idle && s.Model.Loaded {
+	if idle && s.Model.Loaded && !s.Load.On {
 		return []Cmd{StartRun{rs[0]}}
 	}
 	return nil
@@ -120,7 +120,11 @@ func submit(s *State, p Pane, f Fresh) []Cmd {
 	if p == PaneChat && ps.Draft.Picture != nil {
 		cmds = append(cmds, KeepPicture{s.Panes[p].Session, nil})
 	}
-	return append(cmds, enqueue(s, p, rs...)...)
+	cmds = append(cmds, enqueue(s, p, rs...)...)
+	if s.Model.Idle {
+		cmds = append(cmds, loadKnown(s, s.Load.ID, f)...)
+	}
+	return cmds
 }
 
 func titleFor(p Pane, ps PaneState) string {

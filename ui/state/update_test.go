@@ -48,7 +48,7 @@ func (p *play) send(ms ...Msg) (cmds []Cmd) {
 
 func ready(t *testing.T) *play {
 	p := &play{t: t, s: New()}
-	p.send(Restored{Values{Seen: true}}, Loaded{spec})
+	p.send(Restored{Values: Values{Seen: true}}, Loaded{spec})
 	return p
 }
 
@@ -167,7 +167,7 @@ func TestFailureKeepsThePrompt(t *testing.T) {
 
 func TestRunsAskedForWhileLoadingStartLater(t *testing.T) {
 	p := &play{t: t, s: New()}
-	p.send(Restored{Values{Seen: true}})
+	p.send(Restored{Values: Values{Seen: true}})
 	if c := p.send(EditDraft{PaneCanvas, "x"}, Submit{PaneCanvas}); len(only[StartRun](c)) != 0 {
 		t.Fatal("a run starts without a model")
 	}
@@ -283,7 +283,7 @@ func TestSessionReadShowsWhatWasThere(t *testing.T) {
 func TestSettingsOfAnotherModelAreDropped(t *testing.T) {
 	p := &play{t: t, s: New()}
 	kept := map[engine.Task]engine.Options{engine.Chat: {Steps: 99}}
-	p.send(Restored{Values{Seen: true, Settings: kept, Model: "aa"}}, Loaded{spec})
+	p.send(Restored{Values: Values{Seen: true, Settings: kept, Model: "aa"}}, Loaded{spec})
 	if got := p.s.Options(engine.Chat).Steps; got != 99 {
 		t.Errorf("settings of the same model are dropped: %d", got)
 	}
