@@ -56,6 +56,11 @@ func newOptionFlags(fs *flag.FlagSet) *optionFlags {
 		f.add("ban-words", func(o *engine.Options) { o.BanWords = words })
 		return nil
 	})
+	fs.Func("want-words", "`WORDS` with commas between that the text is steered towards by a classifier; models that denoise embeddings (Diffusion-LM)", func(v string) error {
+		words := state.ParseList(v)
+		f.add("want-words", func(o *engine.Options) { o.WantWords = words })
+		return nil
+	})
 	fs.Func("fix-words", "`\"POS WORDS; POS WORDS\"` that stand in the answer from the start, positions from 0", func(v string) (err error) {
 		f.words, err = state.ParseWords(v)
 		return err

@@ -87,6 +87,8 @@ type Options struct {
 	// BanWords are words that the answer may not hold, in any case of letters. A word of several tokens is kept out by not
 	// letting its last missing token come.
 	BanWords []string `json:"ban_words,omitempty"`
+	// WantWords are words that the text is steered towards by a classifier; only models that are [Spec].Continuous.
+	WantWords []string `json:"want_words,omitempty"`
 	// GuidanceImage is how much the given picture counts in an EditImage, as Guidance is for the words; 0: off.
 	GuidanceImage float64 `json:"guidance_image,omitempty"`
 }

@@ -30,6 +30,8 @@ type sheet struct {
 	cost     *parts.Text
 	quiet    bool
 	banned   *parts.Field
+	wanted   *parts.Field
+	steer    fyne.CanvasObject // wanted words
 	words    *parts.Field
 	limits   fyne.CanvasObject // fixed and banned words
 	wrong    *parts.Text
@@ -71,6 +73,16 @@ func (s *sheet) makeLimits() {
 		o.BanWords = state.ParseList(text)
 		w.Dispatch(state.SetOptions{Task: task, Options: o})
 	}
+	s.wanted = parts.Hook(w, parts.NewField("cheap, family", false))
+	s.wanted.OnChanged = func(text string) {
+		if s.quiet {
+			return
+		}
+		task := w.store.now.TaskOf(w.store.now.Pane)
+		o := w.store.now.Options(task)
+		o.WantWords = state.ParseList(text)
+		w.Dispatch(state.SetOptions{Task: task, Options: o})
+	}
 	s.words.OnChanged = func(text string) {
 		if s.quiet {
 			return
@@ -86,7 +98,8 @@ func (s *sheet) makeLimits() {
 	row := func(label, doc string, f *parts.Field) fyne.CanvasObject {
 		return parts.VStack(4, 0, 0, parts.Beside(144, 0, parts.Inset(7, 0, 0, 0, parts.Dense(label)), parts.Fixed(0, theme.Control, f)), parts.Caption(doc).Wrapped())
 	}
-	s.limits = parts.VStack(14, 0, 0,
+	s.steer = row("Wanted words", "A classifier steers every step towards a text that holds them.", s.wanted)
+	s.limits = parts.VStack(14, 0, 0, s.steer,
 		row("Banned words", "The answer does not hold them, in any case of letters.", s.banned),
 		row("Fixed words", "A position of the answer, then the words that stand there and that no step writes over.", s.words), s.wrong)
 }
@@ -109,6 +122,10 @@ func (s *sheet) apply(st *state.State) {
 		// What is being typed stays as it is typed.
 		if !slices.Equal(state.ParseList(s.banned.Text), o.BanWords) {
 			s.banned.Put(state.WriteList(o.BanWords))
+		}
+		show(s.steer, st.Model.Spec.Continuous)
+		if !slices.Equal(state.ParseList(s.wanted.Text), o.WantWords) {
+			s.wanted.Put(state.WriteList(o.WantWords))
 		}
 		if words, err := state.ParseWords(s.words.Text); err == nil && !slices.Equal(words, st.At().Draft.Words) {
 			s.words.Put(state.WriteWords(st.At().Draft.Words))

@@ -47,6 +47,8 @@ type Embedding struct {
 	Greedy bool
 	// Limit, when positive, bounds the noise: what is larger is drawn again.
 	Limit float64
+	// Steer, when not nil, pulls every sample towards what a classifier wants.
+	Steer *Steer
 	// Normal fills dst with standard normal numbers; nil derives them from Options.Seed.
 	Normal func(dst []float64) error
 	// Look, when not nil, is given every step's sample and prediction [L*D] of it.
@@ -171,7 +173,16 @@ func (r *embeddingRun) step(ctx context.Context, t int) (engine.Step, error) {
 	if err != nil {
 		return step, err
 	}
-	r.move(t, predicted, z)
+	spread := r.move(t, predicted, z)
+	if r.Steer != nil {
+		mean := make([]float64, len(r.x))
+		for i, x := range r.x {
+			mean[i] = x - spread*z[i]
+		}
+		if err := r.Steer.apply(r.x, mean, spread, r.Schedule.Before[t], t, len(r.Schedule.Beta)); err != nil {
+			return step, err
+		}
+	}
 	r.keep(r.known)
 	if r.fixed && t > 0 && r.Normal != nil {
 		// The official code noises the known embeddings here and then does not use them.
@@ -308,8 +319,8 @@ func (r *embeddingRun) truncated(int) ([]float64, error) {
 	return z, nil
 }
 
-// move takes x one step back towards the prediction.
-func (r *embeddingRun) move(t int, predicted, z []float64) {
+// move takes x one step back towards the prediction, with spread times the noise z.
+func (r *embeddingRun) move(t int, predicted, z []float64) (spread float64) {
 	g := r.Schedule
 	if r.DDIM {
 		bar, before := g.Bar[t], g.Before[t]
@@ -321,9 +332,12 @@ func (r *embeddingRun) move(t int, predicted, z []float64) {
 				r.x[i] += sigma * z[i]
 			}
 		}
-		return
+		if t == 0 {
+			return 0
+		}
+		return sigma
 	}
-	spread := math.Exp(0.5 * g.LogVar[t])
+	spread = math.Exp(0.5 * g.LogVar[t])
 	if r.Large && t > 0 {
 		spread = math.Sqrt(g.Beta[t])
 	}
@@ -333,4 +347,5 @@ func (r *embeddingRun) move(t int, predicted, z []float64) {
 	for i, x := range r.x {
 		r.x[i] = g.Clean[t]*predicted[i] + g.Noised[t]*x + spread*z[i]
 	}
+	return spread
 }

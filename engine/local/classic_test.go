@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,6 +121,41 @@ func TestForeignProcess(t *testing.T) {
 		for _, err := range s.Run(t.Context(), engine.Job{Task: engine.Infill, Messages: user("a ___ b"), Options: engine.Options{Sampler: c.sampler}}) {
 			if !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), c.sampler) {
 				t.Errorf("%s with %s: %v", c.dir, c.sampler, err)
+			}
+			break
+		}
+	}
+}
+
+// TestWantedWords steers Diffusion-LM towards words; words that it does not have, and models that are not steered, are named.
+func TestWantedWords(t *testing.T) {
+	s := session(t, nil)
+	if _, err := s.Load(t.Context(), engine.ModelRef{Path: filepath.Join(golden, "diffusion-lm"), DType: "f32"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	// The network's weights are random: it follows no classifier to a word. That one steers is seen in what it predicts.
+	texts := func(want ...string) (out []string) {
+		for seed := range uint64(4) {
+			job := engine.Job{Task: engine.Infill, Messages: user("the quick ___{3} ."), Options: engine.Options{Seed: seed, Steps: 40, WantWords: want}}
+			out = append(out, collect(t, s, job).finished.Text)
+		}
+		return out
+	}
+	plain, fox, dog := texts(), texts("fox"), texts("dog")
+	if slices.Equal(plain, fox) || slices.Equal(fox, dog) {
+		t.Errorf("a wanted word changes nothing: %q, %q, %q", plain, fox, dog)
+	}
+	if again := texts("fox"); !slices.Equal(fox, again) {
+		t.Errorf("the same seeds give %q, then %q", fox, again)
+	}
+	for _, c := range []struct{ dir, want string }{{"diffusion-lm", "zyzzyva"}, {"llada", "a"}} {
+		if _, err := s.Load(t.Context(), engine.ModelRef{Path: filepath.Join(golden, c.dir), DType: "f32"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var input *engine.InputError
+		for _, err := range s.Run(t.Context(), engine.Job{Task: engine.Infill, Messages: user("the ___"), Options: engine.Options{WantWords: []string{c.want}}}) {
+			if !errors.As(err, &input) || input.Item != "wanted words" {
+				t.Errorf("%s: %v", c.dir, err)
 			}
 			break
 		}

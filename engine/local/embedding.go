@@ -80,8 +80,51 @@ func (p *embedding) Steps(ctx context.Context, seq *engine.Sequence, o engine.Op
 		}
 		run := &denoise.Embedding{Model: p.model.words, Schedule: g, Clamp: o.Params["clamp"] == 1, DDIM: o.Params["step"] == 1,
 			Eta: o.Params["eta"], Limit: o.Params["limit"]}
+		if len(o.WantWords) > 0 {
+			free := make([]bool, len(seq.Fixed))
+			for i, fixed := range seq.Fixed {
+				free[i] = !fixed
+			}
+			want, err := p.model.wanted(o.WantWords)
+			if err != nil {
+				yield(engine.Step{}, err)
+				return
+			}
+			run.Steer = &denoise.Steer{Classifier: &denoise.Wanted{Model: p.model.words, Words: want, Free: free},
+				Pull: o.Params["pull"], Updates: 3, Rate: 0.1}
+		}
 		run.Steps(ctx, seq, o)(yield)
 	}
+}
+
+// wanted are the ids of words that a text is steered towards.
+func (m *model) wanted(words []string) ([]engine.Token, error) {
+	bad := func(format string, args ...any) error {
+		return &engine.InputError{Item: "wanted words", Reason: fmt.Sprintf(format, args...)}
+	}
+	if len(words) == 0 {
+		return nil, nil
+	}
+	if !m.spec.Continuous {
+		return nil, bad("%s is not steered by a classifier; models that denoise embeddings are", m.spec.Family)
+	}
+	if len(words) > maxWords {
+		return nil, bad("%d of them, at most %d are taken", len(words), maxWords)
+	}
+	unknown, _ := m.tok.Special("unk")
+	var out []engine.Token
+	for _, w := range words {
+		ids := m.tok.AppendTokens(nil, w)
+		if len(ids) == 0 || slices.Contains(ids, unknown) {
+			return nil, bad("%q is not among the %d words of the model", w, m.words.Vocab())
+		}
+		for _, id := range ids {
+			if !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out, nil
 }
 
 // planWords prepares an infill for a Diffusion-LM, whose texts are all of one length: START, words and holes, and at the

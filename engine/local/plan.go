@@ -101,6 +101,9 @@ func (m *model) plan(ctx context.Context, job engine.Job) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err = m.wanted(job.Options.WantWords); err != nil {
+		return nil, err
+	}
 	if p.avoid, err = m.banned(job.Options.BanWords); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,8 @@ var Processes = []Entry{
 			{Name: "eta", Title: "Eta", Doc: "DDIM: share of the noise that is put back; 0 is deterministic.", Max: 1, Step: 0.05},
 			{Name: "clamp", Title: "Clamp", Doc: "Every prediction is replaced by the nearest word's embedding.", Max: 1, Step: 1, Default: 1},
 			{Name: "limit", Title: "Noise limit", Doc: "Noise beyond this is drawn again; 0 is no limit.", Max: 4, Step: 0.1},
+			{Name: "pull", Title: "Fluency", Doc: "With wanted words: how strongly a step is held to what the model itself would write.",
+				More: "classifier's loss + pull |x - mean|^2 / sigma, three Adagrad steps", Max: 1, Step: 0.001, Default: 0.01},
 		},
 	},
 	{
