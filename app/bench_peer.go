@@ -183,9 +183,16 @@ func (p *peer) run(ctx context.Context, python, dir, script, model, dtype string
 func (c *contestant) read(v any) error {
 	line, err := c.out.ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("it ended: %s", clip(string(lastLine(c.msg.bytes()))))
+		return fmt.Errorf("it ended: %s", c.last())
 	}
 	return json.Unmarshal(line, v)
+}
+
+// last is the last line that a peer which has ended wrote as an error; only when it has been waited for is that there.
+func (c *contestant) last() string {
+	_ = c.in.Close()
+	_ = c.cmd.Wait()
+	return clip(string(lastLine(c.msg.bytes())))
 }
 
 // asked is a pass that a peer is asked for.
@@ -209,7 +216,7 @@ func (c *contestant) pass(a asked) (answered, error) {
 		return r, err
 	}
 	if _, err := c.in.Write(append(line, '\n')); err != nil {
-		return r, fmt.Errorf("%w: %s", err, clip(string(lastLine(c.msg.bytes()))))
+		return r, fmt.Errorf("%w: %s", err, c.last())
 	}
 	return r, c.read(&r)
 }
