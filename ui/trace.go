@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"unmask/ui/chat"
+	"unmask/ui/models"
 	"unmask/ui/state"
 )
 
@@ -97,16 +98,40 @@ func (t *tracer) steps(s *Store) {
 	}
 }
 
-// places writes where in the window, in pixels, a test can put the pointer: the prompt of Chat, and the first token that
-// the step shown has written; and what the inspector shows.
+// places writes where in the window, in pixels, a test can put the pointer in the pane in front.
 func (t *tracer) places(w *Window) {
-	if t.line == nil || w.shell == nil || w.store.now.Welcome || w.store.now.Pane != state.PaneChat {
+	if t.line == nil || w.shell == nil || w.store.now.Welcome {
 		return
 	}
-	c, ok := w.shell.front().(*chat.Pane)
-	if !ok {
+	switch p := w.shell.front().(type) {
+	case *chat.Pane:
+		t.chat(w, p)
+	case *models.Pane:
+		t.models(w, p)
+	}
+}
+
+// models writes the places of the rows of the list and of the main action, with what they say.
+func (t *tracer) models(w *Window, p *models.Pane) {
+	delete(t.seen, "prompt") // it is said again when Chat comes back
+	k := w.Scale()
+	for i, name := range p.Names() {
+		if at, ok := p.RowPlace(i); ok {
+			t.say("row "+name, "ROW %.0f %.0f %s", at.X*k, at.Y*k, name)
+		}
+	}
+	if at, words, ok := p.ActionPlace(); ok {
+		t.say("action", "ACTION %.0f %.0f %s", at.X*k, at.Y*k, words)
+	}
+}
+
+// chat writes the places of the prompt and of the first token that the step shown has written, and what the inspector
+// shows.
+func (t *tracer) chat(w *Window, c *chat.Pane) {
+	if w.store.now.Pane != state.PaneChat {
 		return
 	}
+	delete(t.seen, "action") // it is said again when Models comes back
 	k := w.Scale()
 	if at, ok := c.PromptPlace(); ok {
 		t.say("prompt", "PROMPT %.0f %.0f", at.X*k, at.Y*k)

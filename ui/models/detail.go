@@ -36,6 +36,8 @@ type detail struct {
 	run         fyne.CanvasObject // the meter and Stop, while something is under way
 	device      *deviceRow
 	row         state.Row
+	action      string // what the main action says
+	can         bool   // whether it can be taken
 	key         string // of what the body shows
 }
 
@@ -118,7 +120,8 @@ func (d *detail) apply(s *state.State, r state.Row) {
 	}
 	d.load.SetKind(kind)
 	d.load.Set(label, nil)
-	d.load.SetEnabled(can && !s.Load.On)
+	d.action, d.can = label, can && !s.Load.On
+	d.load.SetEnabled(d.can)
 	d.device.apply(s)
 	if key := d.fingerprint(s, r); key != d.key {
 		d.key = key

@@ -177,6 +177,30 @@ func show(o fyne.CanvasObject, on bool) {
 	}
 }
 
+// Names are the names of the models listed, in the order of their rows.
+func (p *Pane) Names() (names []string) {
+	for _, r := range p.shown {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// RowPlace is a point in row i of the list, in the window; ok is false while it is not in view.
+func (p *Pane) RowPlace(i int) (at fyne.Position, ok bool) {
+	at = fyne.CurrentApp().Driver().AbsolutePositionForObject(p.list)
+	pitch := rowHigh + p.list.Theme().Size(fynetheme.SizeNamePadding)
+	y := float32(i)*pitch - p.list.GetScrollOffset() + rowHigh/2
+	return at.AddXY(60, y), at.Y > 0 && y > 0 && y < p.list.Size().Height
+}
+
+// ActionPlace is the middle of the main action of the chosen model, in the window, and what that says: the action, and the
+// model. ok is false while it cannot be taken.
+func (p *Pane) ActionPlace() (at fyne.Position, words string, ok bool) {
+	b := p.detail.load
+	at = fyne.CurrentApp().Driver().AbsolutePositionForObject(b)
+	return at.AddXY(b.Size().Width/2, b.Size().Height/2), p.detail.action + ": " + p.detail.row.Name, at.Y > 0 && p.detail.can
+}
+
 // Observe implements the pane.
 func (p *Pane) Observe() {}
 

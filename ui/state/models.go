@@ -76,6 +76,7 @@ type Models struct {
 	Machine Machine
 	Cards   map[string]CardOf // by id; "" is the built-in model
 	Chosen  string            // id of the row whose details are shown
+	Own     bool              // with Chosen "": the embedded model is chosen, not what is loaded
 	Query   string
 	Import  Progress
 }
@@ -152,7 +153,7 @@ func (s *State) Rows() []Row {
 // ChosenRow is the row whose details are shown: the chosen one, else the loaded one.
 func (s *State) ChosenRow() Row {
 	id := s.Models.Chosen
-	if id == "" && s.Model.Loaded {
+	if id == "" && !s.Models.Own && s.Model.Loaded {
 		id = s.Model.ID
 	}
 	return s.RowOf(s.byID(id))

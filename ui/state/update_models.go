@@ -29,7 +29,7 @@ func updateModels(s *State, m Msg, f Fresh) []Cmd {
 		s.Models.Cards[m.ID] = CardOf{Card: m.Card, Err: m.Err, Read: true}
 		s.Models.Machine = m.Machine
 	case ChooseModel:
-		s.Models.Chosen = m.ID
+		s.Models.Chosen, s.Models.Own = m.ID, m.ID == ""
 	case FindModels:
 		s.Models.Query = m.Query
 	case RemoveModel:
@@ -191,7 +191,7 @@ func removeModel(s *State, id string) []Cmd {
 		}
 	})
 	if s.Models.Chosen == id {
-		s.Models.Chosen = ""
+		s.Models.Chosen, s.Models.Own = "", false
 	}
 	return append(cmds, toast(s, undo, "Took “%s” off the list, its files stay", name))
 }
