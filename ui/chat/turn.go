@@ -195,6 +195,9 @@ func (t *turn) apply(st *state.State, tn state.Turn) {
 		t.note.Set(fmt.Sprintf("%d picture tokens, fixed", sp.Grid.Cols*sp.Grid.Rows))
 	}
 	name := st.Model.Spec.Name
+	if v := t.p.env.View(id); v != nil && v.Run.Started() != nil {
+		name = v.Run.Started().Spec.Name // another model may be loaded now
+	}
 	t.about = name + "   ·   " + state.Summary(r.Job.Task, r.Job.Options)
 	if f := r.Job.From; f != nil {
 		t.about += fmt.Sprintf("   ·   from step %d: %s", f.Step, state.TitleOf(r, 1))
