@@ -94,6 +94,7 @@ func (cmd *command) main(ctx context.Context, args []string, s streams) error {
 	c.fs.SetOutput(io.Discard) // errors are printed once, by exitCode
 	c.fs.Usage = func() {}
 	file := c.fs.String("config", "", "configuration `FILE`")
+	var adapters []string
 	given := c.settingFlags()
 	if cmd.takes&takesOutput != 0 {
 		c.fs.StringVar(&c.output, "o", "", "write the result to `FILE`")
@@ -107,6 +108,10 @@ func (cmd *command) main(ctx context.Context, args []string, s streams) error {
 	if cmd.takes&takesJob != 0 {
 		c.fs.BoolVar(&c.watch, "watch", false, "show every step")
 		c.job = newOptionFlags(c.fs)
+		c.fs.Func("adapter", "`DIR`: a PEFT adapter over the model of --model; may be given several times", func(v string) error {
+			adapters = append(adapters, v)
+			return nil
+		})
 	}
 	if cmd.setup != nil {
 		cmd.setup(c)
@@ -121,6 +126,9 @@ func (cmd *command) main(ctx context.Context, args []string, s streams) error {
 	cfg, err := loadConfig(*file, given, getenv)
 	if err != nil {
 		return &usageError{err}
+	}
+	if cfg.Adapters = adapters; len(adapters) > 0 && cfg.Model == "" {
+		return usagef("--adapter %s: goes with --model, the embedded model takes none", clip(adapters[0]))
 	}
 	c.cfg, c.log = cfg, newLogger(s.err, cfg)
 	return cmd.run(ctx, c)

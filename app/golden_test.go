@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"image"
 	"io/fs"
 	"os"
@@ -228,6 +229,30 @@ func TestListOfModels(t *testing.T) {
 		}
 	}
 	unmask(t, "", "models", "add", t.TempDir()).want(t, exitFailed, "none of its 0 files")
+}
+
+// TestAdapterFlag lays one adapter and both over a model for one command; without a model they are refused.
+func TestAdapterFlag(t *testing.T) {
+	t.Setenv("UNMASK_DATA", t.TempDir())
+	sft, rl := filepath.Join(goldenDir, "d1", "adapter_sft"), filepath.Join(goldenDir, "d1", "adapter_rl")
+	seen := map[string]string{}
+	for name, flags := range map[string][]string{
+		"llada": nil, "llada + adapter_sft": {"--adapter", sft}, "llada + adapter_rl": {"--adapter", rl},
+		"llada + adapter_sft + adapter_rl": {"--adapter", sft, "--adapter", rl},
+	} {
+		args := append([]string{"infill", "--model", filepath.Join(goldenDir, "llada"), "--json", "the quick ___{6} ."}, flags...)
+		r := unmask(t, "", args...)
+		r.want(t, exitDone, fmt.Sprintf("%q: %q", "model", name))
+		at := strings.Index(r.out, `"hash"`)
+		if at < 0 || seen[r.out[at:at+40]] != "" {
+			t.Errorf("%s has the hash of %q", name, seen[r.out[at:at+40]])
+			continue
+		}
+		seen[r.out[at:at+40]] = name
+	}
+	if r := unmask(t, "", "chat", "--adapter", sft, "Hi"); r.code != exitUsage || !strings.Contains(r.err, "--model") {
+		t.Errorf("exit code %d, %q", r.code, end(r.err))
+	}
 }
 
 func TestSplitWords(t *testing.T) {
