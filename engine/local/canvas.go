@@ -34,8 +34,8 @@ func canvasOf(net *models.Model) *canvasModel {
 
 // renoise is the process of such a model.
 func (m *model) renoise(o engine.Options, answer engine.Span) (process, error) {
-	if o.Guidance != 0 || len(o.BanWords) > 0 {
-		return nil, &engine.UnsupportedError{What: "guidance or banned words with the model " + m.spec.Name, Have: "neither"}
+	if o.Guidance != 0 {
+		return nil, &engine.UnsupportedError{What: "guidance with the model " + m.spec.Name, Have: "none"}
 	}
 	pad, ok := m.tok.Special("pad")
 	if !ok {

@@ -148,6 +148,15 @@ func TestWantedWords(t *testing.T) {
 	if again := texts("fox"); !slices.Equal(fox, again) {
 		t.Errorf("the same seeds give %q, then %q", fox, again)
 	}
+	var unsupported *engine.UnsupportedError
+	for _, err := range s.Run(t.Context(), engine.Job{Task: engine.Infill, Messages: user("the ___"), Options: engine.Options{BanWords: []string{"fox"}}}) {
+		if err != nil && !errors.As(err, &unsupported) {
+			t.Errorf("banned words: %v", err)
+		}
+	}
+	if unsupported == nil {
+		t.Error("banned words are passed over in silence")
+	}
 	for _, c := range []struct{ dir, want string }{{"diffusion-lm", "zyzzyva"}, {"llada", "a"}} {
 		if _, err := s.Load(t.Context(), engine.ModelRef{Path: filepath.Join(golden, c.dir), DType: "f32"}, nil); err != nil {
 			t.Fatal(err)

@@ -20,8 +20,11 @@ type process interface {
 	Passes(seq *engine.Sequence, o engine.Options) (int, error)
 }
 
-// ownProcess is the model's own process over an answer, with the settings o.
+// ownProcess is the model's own process over an answer, with the settings o. None of them keeps words out.
 func (m *model) ownProcess(o engine.Options, answer engine.Span) (process, error) {
+	if len(o.BanWords) > 0 {
+		return nil, &engine.UnsupportedError{What: "banned words with the process " + m.spec.Process, Have: "none"}
+	}
 	switch m.spec.Process {
 	case "spindle":
 		return &spindle{model: m, lambda: o.Params["lambda"], best: o.Params["predict"] == 1}, nil
