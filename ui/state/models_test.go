@@ -103,6 +103,20 @@ func TestModelsAreAddedAndRemoved(t *testing.T) {
 	}
 }
 
+// TestTheEmbeddedModelIsChosen while another one is loaded, whose row is shown until a person chooses.
+func TestTheEmbeddedModelIsChosen(t *testing.T) {
+	p := shelfPlay(t, Known{Models: []KnownModel{{Path: "/a"}}})
+	p.s.Model.Loaded, p.s.Model.ID = true, "/a"
+	if r := p.s.ChosenRow(); r.Path != "/a" {
+		t.Errorf("before a choice %q is shown", r.Path)
+	}
+	for _, id := range []string{"", "/a", ""} {
+		if p.send(ChooseModel{ID: id}); p.s.ChosenRow().Path != id {
+			t.Errorf("%q was chosen, %q is shown", id, p.s.ChosenRow().Path)
+		}
+	}
+}
+
 // TestAListThatCannotBeReadIsNotWrittenOver keeps what a person may still mend.
 func TestAListThatCannotBeReadIsNotWrittenOver(t *testing.T) {
 	p := &play{t: t, s: New()}
