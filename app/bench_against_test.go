@@ -14,7 +14,7 @@ import (
 func TestPeerProtocol(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("no python3")
+		t.Skip("SKIPPED: python3 is missing, which runs the contestant")
 	}
 	s, err := parseShape("16,2,1,24,40")
 	if err != nil {

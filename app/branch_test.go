@@ -64,28 +64,10 @@ func TestWindowRunsOnFromAStep(t *testing.T) {
 	w.until(t, "READY Unmask tiny")
 	w.until(t, "RUN done")
 	press(t, display, "key", "ctrl+1")
-	var x, y string
-	line := w.until(t, "PROMPT")
-	if _, err := fmt.Sscanf(line, "PROMPT %s %s", &x, &y); err != nil {
-		t.Fatal(line, err)
-	}
-	for i := 0; ; i++ { // until the field has the focus
-		press(t, display, "mousemove", x, y)
-		w.soon("no such line", 300*time.Millisecond)
-		press(t, display, "click", "1")
-		w.soon("no such line", 300*time.Millisecond)
-		press(t, display, "type", "--delay", "20", "Who are you?")
-		press(t, display, "key", "Return")
-		if _, ok := w.soon("RUN started chat", 5*time.Second); ok {
-			break
-		}
-		if i == 5 {
-			t.Fatal("the prompt is not taken")
-		}
-	}
+	w.ask(t, display, "Who are you?")
 	w.until(t, "RUN done")
 	var pos, step, of int
-	var text string
+	var x, y, text string
 	for i := 0; step == 0 || step > of-3; i++ { // a step may write what is not seen, an end token
 		if i == 60 {
 			t.Fatal("no step has written a token that is seen")

@@ -44,7 +44,7 @@ func (w *windowRun) tapAt(t *testing.T, display, line, next string) string {
 	return w.tap(t, display, f[1], f[2], next)
 }
 
-// finished waits for the end of a run and checks that it ran to its end with an answer.
+// finished waits for the end of a run and checks that it took steps.
 func (w *windowRun) finished(t *testing.T) {
 	t.Helper()
 	line := w.until(t, "RUN done")

@@ -29,14 +29,19 @@ formatted() {
 	[ -z "$bad" ] || { printf 'not formatted by gofmt:\n%s\n' "$bad"; return 1; }
 }
 
-# gotest runs go test -v, shows results, failures and skips, and keeps the rest in the log.
+# gotest runs go test -v, shows results, failures and skips with their reasons, and keeps the rest in the log.
 gotest() {
 	local out
 	out=$(mktemp)
 	local rc=0
 	go test -v "$@" >"$out" 2>&1 || rc=$?
 	cat "$out" >>"$log"
-	grep -E '^(ok|FAIL|panic:|[[:space:]]*--- SKIP)|^#|\[build failed\]|DATA RACE' "$out" | grep -v 'no test files' || true
+	awk '
+		/^=== RUN/ { why = "" }
+		/_test\.go:[0-9]+: / { why = $0 }
+		/^[[:space:]]*--- SKIP/ { print; if (why) print why }
+		(/^(ok|FAIL|panic:)/ || /^#/ || /\[build failed\]/ || /DATA RACE/) && !/no test files/ { print }
+	' "$out"
 	if [ "$rc" != 0 ]; then
 		printf -- '---- what failed (everything is in %s)\n' "$log"
 		show_failures "$out"
